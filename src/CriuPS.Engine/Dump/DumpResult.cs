@@ -1,0 +1,32 @@
+namespace CriuPS.Engine.Dump;
+
+/// <summary>What a dump did.</summary>
+public sealed record DumpResult
+{
+    /// <summary>The directory of the image set, absolute.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The root of the tree.</summary>
+    public required int Id { get; init; }
+
+    /// <summary>How many processes were saved.</summary>
+    public required int Processes { get; init; }
+
+    /// <summary>How many tasks (threads) were saved, all processes together.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Memory pages written.</summary>
+    public required long Pages { get; init; }
+
+    /// <summary>Size of the whole image set in bytes.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>How long the tree could not run.</summary>
+    public required TimeSpan FreezeTime { get; init; }
+
+    /// <summary>How long the operation took.</summary>
+    public required TimeSpan Duration { get; init; }
+
+    /// <summary>What became of the tree.</summary>
+    public required Options.FinalState FinalState { get; init; }
+}
