@@ -1,0 +1,41 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>read(2) and pread(2) on descriptors that are no ordinary files, where the library's streams would ask for length and position.</summary>
+internal static class FileRead
+{
+    /// <summary>Reads at the descriptor's own position.</summary>
+    /// <returns>The number of bytes, 0 at the end, or minus an errno.</returns>
+    public static unsafe long Read(SafeFileHandle file, Span<byte> buffer)
+    {
+        using var hold = new DescriptorHold(file);
+        fixed (byte* target = buffer)
+        {
+            long result;
+            do
+            {
+                result = Syscall.Invoke(SyscallNumber.read, hold.Number, (long)target, buffer.Length);
+            }
+            while (result == -Errno.EINTR);
+            return result;
+        }
+    }
+
+    /// <summary>Reads at an offset; the descriptor's position stays.</summary>
+    /// <returns>The number of bytes, 0 at the end, or minus an errno.</returns>
+    public static unsafe long ReadAt(SafeFileHandle file, Span<byte> buffer, long offset)
+    {
+        using var hold = new DescriptorHold(file);
+        fixed (byte* target = buffer)
+        {
+            long result;
+            do
+            {
+                result = Syscall.Invoke(SyscallNumber.pread64, hold.Number, (long)target, buffer.Length, offset);
+            }
+            while (result == -Errno.EINTR);
+            return result;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System.Buffers;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Proc;
+
+/// <summary>
+/// The /proc directory of one process or task. It is opened once and everything is read relative to it: the kernel binds the open
+/// directory to the very process, so that one with the same number born later is never mistaken for it (fs/proc/base.c, get_proc_task).
+/// </summary>
+/// <remarks>Any thread may use it. All readers throw <c>ProcessGone</c> once the process has been reaped.</remarks>
+public sealed class ProcDirectory : IDisposable
+{
+    /// <summary>The kernel never gives a longer link: do_proc_readlink formats into one page.</summary>
+    private const int LongestLink = 4096;
+
+    private const int FirstBuffer = 16 * 1024;
+
+    private readonly SafeFileHandle _directory;
+
+    /// <summary>Opens a process.</summary>
+    /// <param name="pid">Its number in the pid namespace that /proc was mounted from.</param>
+    /// <exception cref="CriuException"><c>ProcessGone</c>: there is no such process.</exception>
+    public ProcDirectory(int pid)
+        : this(pid, pid, $"/proc/{pid}")
+    {
+    }
+
+    /// <summary>Opens one task of a process.</summary>
+    /// <param name="pid">The process.</param>
+    /// <param name="tid">The task's own number.</param>
+    /// <exception cref="CriuException"><c>ProcessGone</c>: there is no such process or task.</exception>
+    public ProcDirectory(int pid, int tid)
+        : this(pid, tid, $"/proc/{pid}/task/{tid}")
+    {
+    }
+
+    private ProcDirectory(int pid, int tid, string path)
+    {
+        Pid = pid;
+        Tid = tid;
+        Path = path;
+        _directory = OpenAt.TryOpen(null, CString.From(path), OpenAt.O_PATH | OpenAt.O_DIRECTORY, out int errno)
+            ?? throw (errno is Errno.ENOENT or Errno.ESRCH ? Gone() : Failure("openat", "", errno));
+    }
+
+    /// <summary>The process.</summary>
+    public int Pid { get; }
+
+    /// <summary>The task; equal to <see cref="Pid"/> for a whole process.</summary>
+    public int Tid { get; }
+
+    /// <summary>The directory's path, e.g. <c>/proc/812</c>.</summary>
+    public string Path { get; }
+
+    /// <summary>Whether the process exists still, if only as a zombie.</summary>
+    public bool Exists
+    {
+        get
+        {
+            using SafeFileHandle? stat = OpenAt.TryOpen(_directory, "stat\0"u8, OpenAt.O_PATH, out _);
+            return stat is not null;
+        }
+    }
+
+    /// <summary>Reads a file to its end and parses it.</summary>
+    /// <typeparam name="T">The record.</typeparam>
+    /// <param name="file">Path below the directory, e.g. <c>stat</c>.</param>
+    /// <param name="parser">Turns the text into the record.</param>
+    /// <exception cref="CriuException">
+    /// <c>ProcessGone</c>; <c>ProcFileMissing</c>: this kernel has no such file; <c>MalformedProc</c>: its content is not as documented.
+    /// </exception>
+    /// <exception cref="KernelException">It may not be read.</exception>
+    public T Parse<T>(string file, ProcParser<T> parser)
+    {
+        using SafeFileHandle handle = Open(file, OpenAt.O_RDONLY);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        try
+        {
+            int length = ReadToEnd(handle, file, ref buffer);
+            return parser(buffer.AsSpan(0, length), new ProcSource($"{Path}/{file}", Pid));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Reads a file's bytes as they are.</summary>
+    /// <inheritdoc cref="Parse{T}"/>
+    public byte[] ReadBytes(string file) => Parse(file, static (text, _) => text.ToArray());
+
+    /// <summary>Opens a file below the directory.</summary>
+    /// <param name="file">Path below the directory.</param>
+    /// <param name="flags">Access mode and O_* flags; the descriptor is always close-on-exec.</param>
+    /// <inheritdoc cref="Parse{T}"/>
+    public SafeFileHandle Open(string file, int flags) =>
+        OpenAt.TryOpen(_directory, CString.From(file), flags, out int errno) ?? throw Failure("openat", file, errno);
+
+    /// <summary>Reads a link below the directory, e.g. <c>exe</c> or <c>fd/7</c>; the bytes are the kernel's, nothing in them is escaped.</summary>
+    /// <inheritdoc cref="Parse{T}"/>
+    public OsText ReadLinkText(string link) =>
+        TryReadLinkText(link, out int errno) ?? throw Failure("readlinkat", link, errno);
+
+    /// <summary>As <see cref="ReadLinkText"/>; null and the kernel's error number where there is no link, or no leave to read it.</summary>
+    /// <exception cref="CriuException"><c>ProcessGone</c>.</exception>
+    public OsText? TryReadLinkText(string link, out int errno)
+    {
+        Span<byte> text = stackalloc byte[LongestLink];
+        long result = ReadLink.Read(_directory, CString.From(link), text);
+        errno = Syscall.IsError(result) ? (int)-result : 0;
+        if (errno is Errno.ENOENT or Errno.ESRCH && !Exists)
+        {
+            throw Gone();
+        }
+
+        return errno == 0 ? new OsText(text[..(int)result]) : null;
+    }
+
+    /// <summary>The entries of a directory below this one, <c>.</c> and <c>..</c> left out, in the kernel's order.</summary>
+    /// <inheritdoc cref="Parse{T}"/>
+    public List<OsText> ListNames(string subdirectory) => List(subdirectory, static (name, _) => new OsText(name));
+
+    /// <summary>The entries of a directory whose entries are numbers (<c>fd</c>, <c>task</c>), in the kernel's order.</summary>
+    /// <inheritdoc cref="Parse{T}"/>
+    public List<int> ListNumbers(string subdirectory) =>
+        List(subdirectory, static (name, source) => new ProcCursor(name, source).SmallDecimal("a number"));
+
+    /// <inheritdoc/>
+    public void Dispose() => _directory.Dispose();
+
+    /// <summary>The error of one of this directory's files: the process is gone, or the kernel has no such file, or it refused.</summary>
+    internal CriuException Failure(string call, string file, int errno)
+    {
+        string path = file.Length == 0 ? Path : $"{Path}/{file}";
+        if (errno is Errno.ESRCH or Errno.ENOENT && (file.Length == 0 || !Exists))
+        {
+            return Gone();
+        }
+
+        if (errno == Errno.ENOENT)
+        {
+            return new CriuException("ProcFileMissing", CriuErrorKind.NotSupported, $"{path} does not exist")
+            {
+                Pid = Pid,
+                Subject = path,
+                Errno = errno,
+                Remedy = "a zombie and a kernel thread lack it; for any other process a kernel with CONFIG_CHECKPOINT_RESTORE has it",
+            };
+        }
+
+        bool denied = errno is Errno.EACCES or Errno.EPERM;
+        return new KernelException($"{call}({path})", errno)
+        {
+            Pid = Pid,
+            Subject = path,
+            Remedy = denied ? "run as the process's own user, or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE" : null,
+        };
+    }
+
+    private List<T> List<T>(string subdirectory, ProcParser<T> parser)
+    {
+        using SafeFileHandle handle = Open(subdirectory, OpenAt.O_RDONLY | OpenAt.O_DIRECTORY);
+        var source = new ProcSource($"{Path}/{subdirectory}", Pid);
+        var entries = new List<T>();
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        try
+        {
+            for (long length; (length = GetDents.Read(handle, buffer)) != 0;)
+            {
+                if (Syscall.IsError(length))
+                {
+                    throw Failure("getdents64", subdirectory, (int)-length);
+                }
+
+                AddNames(buffer.AsSpan(0, (int)length), entries, parser, source);
+            }
+
+            return entries;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static void AddNames<T>(ReadOnlySpan<byte> block, List<T> entries, ProcParser<T> parser, ProcSource source)
+    {
+        while (!block.IsEmpty)
+        {
+            ReadOnlySpan<byte> name = GetDents.TakeName(ref block);
+            if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+            {
+                entries.Add(parser(name, source));
+            }
+        }
+    }
+
+    private int ReadToEnd(SafeFileHandle handle, string file, ref byte[] buffer)
+    {
+        int length = 0;
+        while (true)
+        {
+            if (length == buffer.Length)
+            {
+                byte[] larger = ArrayPool<byte>.Shared.Rent(checked(buffer.Length * 2));
+                buffer.AsSpan(0, length).CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = larger;
+            }
+
+            long result = FileRead.Read(handle, buffer.AsSpan(length));
+            if (Syscall.IsError(result))
+            {
+                throw Failure("read", file, (int)-result);
+            }
+
+            if (result == 0)
+            {
+                return length;
+            }
+
+            length += (int)result;
+        }
+    }
+
+    private CriuException Gone() =>
+        new("ProcessGone", CriuErrorKind.NotFound, Tid == Pid ? $"process {Pid} does not exist" : $"task {Tid} of process {Pid} does not exist")
+        {
+            Pid = Pid,
+            Subject = Path,
+            Errno = Errno.ESRCH,
+            Remedy = "it has ended, or the number belongs to another pid namespace",
+        };
+}
