@@ -10,7 +10,7 @@ internal static class KernelNames
     public static readonly string[] Headers =
     [
         "stddef.h", "errno.h", "limits.h", "fcntl.h", "poll.h", "sched.h", "signal.h", "time.h", "unistd.h", "asm/unistd.h", "asm/prctl.h",
-        "sys/types.h", "sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h", "sys/ptrace.h",
+        "sys/types.h", "sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h",
         "sys/resource.h", "sys/signalfd.h", "sys/socket.h", "sys/stat.h", "sys/statfs.h", "sys/statvfs.h", "sys/swap.h", "sys/time.h",
         "sys/timerfd.h", "sys/times.h", "sys/uio.h", "sys/un.h", "sys/user.h", "sys/utsname.h", "sys/vfs.h", "sys/wait.h", "sys/xattr.h",
         "netinet/in.h", "netinet/tcp.h", "net/if.h", "termios.h", "linux/types.h", "linux/aio_abi.h", "linux/audit.h", "linux/auto_fs.h",
@@ -18,7 +18,7 @@ internal static class KernelNames
         "linux/futex.h", "linux/fs.h", "linux/genetlink.h", "linux/if_link.h", "linux/if_tun.h", "linux/inet_diag.h", "linux/io_uring.h",
         "linux/ipc.h", "linux/kcmp.h", "linux/magic.h", "linux/memfd.h", "linux/mount.h", "linux/mqueue.h", "linux/neighbour.h",
         "linux/net_namespace.h", "linux/netfilter/nf_tables.h", "linux/netfilter/nfnetlink.h", "linux/netlink.h", "linux/netlink_diag.h",
-        "linux/nsfs.h", "linux/openat2.h", "linux/packet_diag.h", "linux/personality.h", "linux/prctl.h", "linux/rseq.h",
+        "linux/nsfs.h", "linux/openat2.h", "linux/packet_diag.h", "linux/personality.h", "linux/prctl.h", "linux/ptrace.h", "linux/rseq.h",
         "linux/rtnetlink.h", "linux/sched.h", "linux/seccomp.h", "linux/securebits.h", "linux/sock_diag.h",
         "linux/sockios.h", "linux/unix_diag.h", "linux/userfaultfd.h",
     ];
@@ -33,6 +33,8 @@ internal static class KernelNames
         ["ERESTARTNOINTR"] = (513, "include/linux/errno.h"),
         ["ERESTARTNOHAND"] = (514, "include/linux/errno.h"),
         ["ERESTART_RESTARTBLOCK"] = (516, "include/linux/errno.h"),
+        ["SCM_MAX_FD"] = (253, "include/net/scm.h"),
+        ["MAP_DROPPABLE"] = (8, "include/uapi/linux/mman.h of 6.11"),
         ["__NR_cachestat"] = (451, "syscall_64.tbl of 6.5"),
         ["__NR_fchmodat2"] = (452, "syscall_64.tbl of 6.6"),
         ["__NR_map_shadow_stack"] = (453, "syscall_64.tbl of 6.6"),
@@ -42,17 +44,25 @@ internal static class KernelNames
     };
 
     /// <summary>C# names of structures that are not the kernel's, with the C type that they mirror and how a field is spelled there.</summary>
-    public static readonly Dictionary<string, (string Type, Func<string, string> Field)> Renamed = [];
+    public static readonly Dictionary<string, (string Type, Func<string, string> Field)> Renamed = new()
+    {
+        ["StackT"] = ("stack_t", name => name),
+        ["UserRegs"] = ("struct user_regs_struct", UserRegister),
+        ["PageRegionRecord"] = ("struct page_region", name => name),
+        ["PagemapScanArgument"] = ("struct pm_scan_arg", name => name),
+    };
 
     /// <summary>
-    /// What comes after the headers. These of the kernel define structures that the C library defines too, with the same content:
-    /// they are read under other names.
+    /// What comes after the headers. Those of the kernel that define structures which the C library defines too, with the same content,
+    /// are read under other names; what is newer than the headers of Debian 12 is written down a second time.
     /// </summary>
     public const string Prelude = """
         #define f_owner_ex kernel_f_owner_ex
         #define flock kernel_flock
         #define flock64 kernel_flock64
         #define sched_param kernel_sched_param
+        #define ucontext kernel_ucontext
+        #include <asm/ucontext.h>
         #include <linux/fcntl.h>
         #include <linux/pidfd.h>
         #include <linux/sched/types.h>
@@ -60,5 +70,30 @@ internal static class KernelNames
         #undef flock
         #undef flock64
         #undef sched_param
+        #undef ucontext
+        #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst
+        struct page_region { __u64 start, end, categories; };
+        struct pm_scan_arg
+        {
+            __u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+            __u64 category_inverted, category_mask, category_anyof_mask, return_mask;
+        };
+        #define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
+        enum { PM_SCAN_WP_MATCHING = 1, PM_SCAN_CHECK_WPASYNC = 2 };
+        enum
+        {
+            PAGE_IS_WPALLOWED = 1, PAGE_IS_WRITTEN = 2, PAGE_IS_FILE = 4, PAGE_IS_PRESENT = 8, PAGE_IS_SWAPPED = 16,
+            PAGE_IS_PFNZERO = 32, PAGE_IS_HUGE = 64, PAGE_IS_SOFT_DIRTY = 128, PAGE_IS_GUARD = 256,
+        };
+        #endif
         """;
+
+    // The kernel's own name of a register is shorter than the one in sys/user.h.
+    private static string UserRegister(string name) => name switch
+    {
+        "flags" => "eflags",
+        "orig_ax" => "orig_rax",
+        "ax" or "bx" or "cx" or "dx" or "si" or "di" or "bp" or "sp" or "ip" => "r" + name,
+        _ => name,
+    };
 }

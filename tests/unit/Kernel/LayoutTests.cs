@@ -20,14 +20,6 @@ public sealed class LayoutTests
     }
 
     [Fact]
-    public void Every_documented_exception_is_needed()
-    {
-        LayoutSource source = Everything();
-        Assert.Empty(KernelNames.Unlisted.Keys.Except(source.Constants));
-        Assert.Empty(KernelNames.Renamed.Values.Select(r => r.Type).Except(source.Structures));
-    }
-
-    [Fact]
     public void A_wrong_constant_is_named_in_the_message()
     {
         var source = new LayoutSource(KernelNames.Headers, KernelNames.Prelude);
@@ -82,7 +74,7 @@ public sealed class LayoutTests
     // Returns what the compiler complains about: nothing when all is well.
     private static string Compile(LayoutSource source)
     {
-        var start = new ProcessStartInfo("gcc", ["-std=gnu11", "-fsyntax-only", "-fmax-errors=50", "-w", "-x", "c", "-"])
+        var start = new ProcessStartInfo("gcc", ["-std=gnu11", "-fsyntax-only", "-w", "-x", "c", "-"])
         {
             RedirectStandardInput = true,
             RedirectStandardError = true,
