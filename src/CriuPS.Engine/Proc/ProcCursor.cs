@@ -75,7 +75,7 @@ internal ref struct ProcCursor
     }
 
     /// <summary>Takes exactly this text.</summary>
-    public void Expect(ReadOnlySpan<byte> text, string expected)
+    public void Expect(scoped ReadOnlySpan<byte> text, string expected)
     {
         if (!TryTake(text))
         {
@@ -84,7 +84,7 @@ internal ref struct ProcCursor
     }
 
     /// <summary>Takes this text if it is next.</summary>
-    public bool TryTake(ReadOnlySpan<byte> text)
+    public bool TryTake(scoped ReadOnlySpan<byte> text)
     {
         if (!_rest.StartsWith(text))
         {

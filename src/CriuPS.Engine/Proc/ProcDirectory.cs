@@ -1,4 +1,3 @@
-using System.Buffers;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
@@ -15,15 +14,13 @@ public sealed class ProcDirectory : IDisposable
     /// <summary>The kernel never gives a longer link: do_proc_readlink formats into one page.</summary>
     private const int LongestLink = 4096;
 
-    private const int FirstBuffer = 16 * 1024;
-
     private readonly SafeFileHandle _directory;
 
     /// <summary>Opens a process.</summary>
     /// <param name="pid">Its number in the pid namespace that /proc was mounted from.</param>
     /// <exception cref="CriuException"><c>ProcessGone</c>: there is no such process.</exception>
     public ProcDirectory(int pid)
-        : this(pid, pid, $"/proc/{pid}")
+        : this(pid, pid, null, $"/proc/{pid}", $"/proc/{pid}")
     {
     }
 
@@ -32,16 +29,16 @@ public sealed class ProcDirectory : IDisposable
     /// <param name="tid">The task's own number.</param>
     /// <exception cref="CriuException"><c>ProcessGone</c>: there is no such process or task.</exception>
     public ProcDirectory(int pid, int tid)
-        : this(pid, tid, $"/proc/{pid}/task/{tid}")
+        : this(pid, tid, null, $"/proc/{pid}/task/{tid}", $"/proc/{pid}/task/{tid}")
     {
     }
 
-    private ProcDirectory(int pid, int tid, string path)
+    private ProcDirectory(int pid, int tid, SafeFileHandle? parent, string name, string path)
     {
         Pid = pid;
         Tid = tid;
         Path = path;
-        _directory = OpenAt.TryOpen(null, CString.From(path), OpenAt.O_PATH | OpenAt.O_DIRECTORY, out int errno)
+        _directory = OpenAt.TryOpen(parent, CString.From(name), OpenAt.O_PATH | OpenAt.O_DIRECTORY, out int errno)
             ?? throw (errno is Errno.ENOENT or Errno.ESRCH ? Gone() : Failure("openat", "", errno));
     }
 
@@ -64,6 +61,11 @@ public sealed class ProcDirectory : IDisposable
         }
     }
 
+    /// <summary>Opens one task of this very process.</summary>
+    /// <param name="tid">The task's number.</param>
+    /// <exception cref="CriuException"><c>ProcessGone</c>: the process has no such task now.</exception>
+    public ProcDirectory OpenTask(int tid) => new(Pid, tid, _directory, $"task/{tid}", $"/proc/{Pid}/task/{tid}");
+
     /// <summary>Reads a file to its end and parses it.</summary>
     /// <typeparam name="T">The record.</typeparam>
     /// <param name="file">Path below the directory, e.g. <c>stat</c>.</param>
@@ -75,16 +77,7 @@ public sealed class ProcDirectory : IDisposable
     public T Parse<T>(string file, ProcParser<T> parser)
     {
         using SafeFileHandle handle = Open(file, OpenAt.O_RDONLY);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
-        try
-        {
-            int length = ReadToEnd(handle, file, ref buffer);
-            return parser(buffer.AsSpan(0, length), new ProcSource($"{Path}/{file}", Pid));
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        return ProcFile.Parse(handle, new ProcSource($"{Path}/{file}", Pid), parser, errno => Failure("read", file, errno));
     }
 
     /// <summary>Reads a file's bytes as they are.</summary>
@@ -139,9 +132,10 @@ public sealed class ProcDirectory : IDisposable
             return Gone();
         }
 
-        if (errno == Errno.ENOENT)
+        // fs/proc_namespace.c, mounts_open_common: a zombie has left its mount namespace, and the kernel says EINVAL for it.
+        if (errno == Errno.ENOENT || (errno == Errno.EINVAL && file == "mountinfo"))
         {
-            return new CriuException("ProcFileMissing", CriuErrorKind.NotSupported, $"{path} does not exist")
+            return new CriuException("ProcFileMissing", CriuErrorKind.NotSupported, $"{path} cannot be read: there is no such file")
             {
                 Pid = Pid,
                 Subject = path,
@@ -163,66 +157,7 @@ public sealed class ProcDirectory : IDisposable
     {
         using SafeFileHandle handle = Open(subdirectory, OpenAt.O_RDONLY | OpenAt.O_DIRECTORY);
         var source = new ProcSource($"{Path}/{subdirectory}", Pid);
-        var entries = new List<T>();
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
-        try
-        {
-            for (long length; (length = GetDents.Read(handle, buffer)) != 0;)
-            {
-                if (Syscall.IsError(length))
-                {
-                    throw Failure("getdents64", subdirectory, (int)-length);
-                }
-
-                AddNames(buffer.AsSpan(0, (int)length), entries, parser, source);
-            }
-
-            return entries;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
-
-    private static void AddNames<T>(ReadOnlySpan<byte> block, List<T> entries, ProcParser<T> parser, ProcSource source)
-    {
-        while (!block.IsEmpty)
-        {
-            ReadOnlySpan<byte> name = GetDents.TakeName(ref block);
-            if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
-            {
-                entries.Add(parser(name, source));
-            }
-        }
-    }
-
-    private int ReadToEnd(SafeFileHandle handle, string file, ref byte[] buffer)
-    {
-        int length = 0;
-        while (true)
-        {
-            if (length == buffer.Length)
-            {
-                byte[] larger = ArrayPool<byte>.Shared.Rent(checked(buffer.Length * 2));
-                buffer.AsSpan(0, length).CopyTo(larger);
-                ArrayPool<byte>.Shared.Return(buffer);
-                buffer = larger;
-            }
-
-            long result = FileRead.Read(handle, buffer.AsSpan(length));
-            if (Syscall.IsError(result))
-            {
-                throw Failure("read", file, (int)-result);
-            }
-
-            if (result == 0)
-            {
-                return length;
-            }
-
-            length += (int)result;
-        }
+        return ProcFile.List(handle, source, parser, errno => Failure("getdents64", subdirectory, errno));
     }
 
     private CriuException Gone() =>

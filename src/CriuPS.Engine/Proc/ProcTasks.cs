@@ -1,0 +1,49 @@
+using CriuPS.Engine.Errors;
+
+namespace CriuPS.Engine.Proc;
+
+/// <summary>/proc/PID/task: the tasks of a process and the children of each (proc_pid_task(5), proc_tid_children(5)).</summary>
+public static class ProcTasks
+{
+    /// <summary>The tasks, the oldest first: the leader comes first while it lives.</summary>
+    /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
+    public static List<int> List(ProcDirectory directory) => directory.ListNumbers("task");
+
+    /// <summary>
+    /// The children of all tasks. Only of a frozen process, whose children are frozen as well, is the list sure to be complete
+    /// (fs/proc/array.c, get_children_pid). Needs CONFIG_PROC_CHILDREN, else <c>ProcFileMissing</c>.
+    /// </summary>
+    /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
+    public static List<int> ListChildren(ProcDirectory directory)
+    {
+        var children = new List<int>();
+        foreach (int tid in List(directory))
+        {
+            try
+            {
+                using ProcDirectory task = directory.OpenTask(tid);
+                children.AddRange(task.Parse("children", ParseChildren));
+            }
+            catch (CriuException gone) when (gone.Id == "ProcessGone" && directory.Exists)
+            {
+                // A task that ended in between: its children have become those of another task of the process.
+            }
+        }
+
+        return children;
+    }
+
+    /// <summary>Parses the text of a children file.</summary>
+    /// <exception cref="CriuException"><c>MalformedProc</c>.</exception>
+    public static List<int> ParseChildren(ReadOnlySpan<byte> text, ProcSource source = default)
+    {
+        var pids = new List<int>();
+        var cursor = new ProcCursor(text, source);
+        for (cursor.SkipBlanks(); !cursor.AtEnd; cursor.SkipBlanks())
+        {
+            pids.Add(cursor.SmallDecimal("a pid"));
+        }
+
+        return pids;
+    }
+}
