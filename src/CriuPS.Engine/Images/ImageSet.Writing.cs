@@ -1,0 +1,304 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Images;
+
+/// <summary>
+/// Making a set. Each file has its final name from the start; the inventory comes last, after everything else has been synced, so a
+/// directory with an inventory is complete. <see cref="Discard"/> takes back exactly what was made. Several threads may make files at once.
+/// </summary>
+public sealed partial class ImageSet
+{
+    /// <summary>The link to the set of the previous round.</summary>
+    public const string ParentName = "parent";
+
+    // The memory of a process holds secrets: only the owner may read what is made.
+    private const int FileMode = 0x180; // 0600
+    private const int DirectoryMode = 0x1c0; // 0700
+    private const int SyncThreads = 8;
+    private const string NewInventoryName = "inventory.img.new";
+
+    private readonly Lock _lock = new();
+    private readonly HashSet<string> _created = [];
+    private readonly List<ImageWriter> _writers = [];
+    private readonly bool _writable;
+    private string? _madeDirectory;
+    private uint _lastPagesId;
+    private bool _complete;
+
+    /// <summary>Makes a set in a directory, which is made too if it does not exist.</summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="replace">
+    /// Whether a checkpoint that is already there may be replaced. It is removed at once, all its image files with it.
+    /// </param>
+    /// <param name="limits">Bounds of what is read; null for the defaults.</param>
+    /// <exception cref="CriuException">There is a checkpoint, or the directory cannot be made or opened.</exception>
+    public static ImageSet Create(string path, bool replace = false, ImageLimits? limits = null)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        int errno = FileAt.TryMakeDirectory(full, DirectoryMode);
+        if (errno is not 0 and not Errno.EEXIST)
+        {
+            throw new KernelException($"mkdir {full}", errno)
+            {
+                Subject = full,
+                Remedy = errno == Errno.ENOENT ? "make the directory above it first" : null,
+            };
+        }
+
+        var set = new ImageSet(OpenDirectory(null, full, full), full, limits, writable: true) { _madeDirectory = errno == 0 ? full : null };
+        return Prepared(set, replace);
+    }
+
+    /// <summary>Makes a set in a directory that is already open.</summary>
+    /// <param name="directory">The directory; it stays the caller's.</param>
+    /// <param name="replace">Whether a checkpoint that is already there may be replaced.</param>
+    /// <param name="limits">Bounds of what is read; null for the defaults.</param>
+    /// <exception cref="CriuException">There is a checkpoint, or the descriptor is no directory.</exception>
+    public static ImageSet Create(SafeFileHandle directory, bool replace = false, ImageLimits? limits = null) =>
+        Prepared(new ImageSet(OpenDirectory(directory, ".", ShownPath(directory)), ShownPath(directory), limits, writable: true), replace);
+
+    /// <summary>Gives a number for a new pages file, starting with 1.</summary>
+    public uint NextPagesId() => Interlocked.Increment(ref _lastPagesId);
+
+    /// <summary>Makes a writer of a file; the file itself comes with the first write. The set closes it when it is completed.</summary>
+    /// <param name="type">The kind of file; neither raw nor the inventory.</param>
+    /// <param name="id">The id in its name.</param>
+    public ImageWriter CreateWriter(ImageType type, ulong? id = null)
+    {
+        if (type.IsRaw || type == ImageType.Inventory)
+        {
+            throw new ArgumentException($"{type.Name} has no writer: use CreateRaw or Complete", nameof(type));
+        }
+
+        string name = type.FileName(id);
+        var writer = new ImageWriter(type, FullName(name), () => CreateFile(name));
+        lock (_lock)
+        {
+            EnsureOpen();
+            _writers.Add(writer);
+        }
+
+        return writer;
+    }
+
+    /// <summary>Writes a file of one entry.</summary>
+    /// <exception cref="CriuException">The file cannot be made or written.</exception>
+    public void WriteSingle(ImageType type, ulong? id, IMessage message)
+    {
+        using ImageWriter writer = CreateWriter(type, id);
+        writer.Write(message);
+    }
+
+    /// <summary>Makes an empty file without magic, for reading and writing.</summary>
+    /// <param name="type">The kind of file, a raw one.</param>
+    /// <param name="id">The id in its name.</param>
+    /// <returns>The file; it is the caller's.</returns>
+    /// <exception cref="CriuException">The file cannot be made.</exception>
+    public SafeFileHandle CreateRaw(ImageType type, ulong? id = null)
+    {
+        if (!type.IsRaw)
+        {
+            throw new ArgumentException($"{type.Name} is no raw image", nameof(type));
+        }
+
+        return CreateFile(type.FileName(id));
+    }
+
+    /// <summary>
+    /// Makes the set a checkpoint: closes all writers, waits until every file is on disk, and only then writes the inventory.
+    /// </summary>
+    /// <param name="inventory">Facts about the checkpoint; its version is set here.</param>
+    /// <param name="durable">Whether to wait for the disk; without it the set survives the end of the program but not that of the machine.</param>
+    /// <exception cref="CriuException">A file cannot be written; the set is no checkpoint and can be discarded.</exception>
+    public void Complete(InventoryEntry inventory, bool durable = true)
+    {
+        lock (_lock)
+        {
+            EnsureOpen();
+            _writers.ForEach(writer => writer.Dispose());
+            _writers.Clear();
+        }
+
+        if (durable)
+        {
+            SyncAll();
+        }
+
+        inventory.ImgVersion = ImageMagic.Version;
+        using (var writer = new ImageWriter(ImageType.Inventory, FullName(NewInventoryName), () => CreateFile(NewInventoryName)))
+        {
+            writer.Write(inventory);
+        }
+
+        Publish(durable);
+        _complete = true;
+    }
+
+    /// <summary>Removes every file that was made here, and the directory if it was made here and is empty.</summary>
+    /// <exception cref="CriuException">Something could not be removed; everything else was.</exception>
+    public void Discard()
+    {
+        KernelException? failure = null;
+        lock (_lock)
+        {
+            _writers.ForEach(writer => writer.Abandon());
+            _writers.Clear();
+            foreach (string name in _created)
+            {
+                failure = Failure($"unlink {FullName(name)}", FileAt.TryUnlink(_directory, name), Errno.ENOENT) ?? failure;
+            }
+
+            _created.Clear();
+            _complete = false;
+        }
+
+        if (_madeDirectory is not null)
+        {
+            // What others have put there is not ours to remove.
+            failure = Failure($"rmdir {_madeDirectory}", FileAt.TryRemoveDirectory(_madeDirectory), Errno.ENOTEMPTY) ?? failure;
+            _madeDirectory = null;
+        }
+
+        if (failure is not null)
+        {
+            throw failure;
+        }
+    }
+
+    /// <summary>Closes the directory. A set that was neither completed nor discarded is discarded.</summary>
+    public void Dispose()
+    {
+        if (_directory.IsClosed)
+        {
+            return;
+        }
+
+        try
+        {
+            if (_writable && !_complete)
+            {
+                Discard();
+            }
+        }
+        finally
+        {
+            _directory.Dispose();
+        }
+    }
+
+    private static ImageSet Prepared(ImageSet set, bool replace)
+    {
+        try
+        {
+            if (set.HasInventory && !replace)
+            {
+                throw new CriuException("ImageSetExists", CriuErrorKind.AlreadyExists, $"{set.Path} already holds a checkpoint")
+                {
+                    Subject = set.Path,
+                    Remedy = "name another directory, or use -Force to replace the checkpoint",
+                };
+            }
+
+            set.RemoveOld();
+            return set;
+        }
+        catch
+        {
+            set.Dispose();
+            throw;
+        }
+    }
+
+    // A stale file would be taken for part of the new set. The inventory goes first: what is left is no checkpoint at any moment.
+    private void RemoveOld()
+    {
+        foreach (ImageFile file in ListFiles().Where(file => file.Type.Container != ImageContainer.Service))
+        {
+            if (Failure($"unlink {FullName(file.Name)}", FileAt.TryUnlink(_directory, file.Name), Errno.ENOENT) is { } failure)
+            {
+                throw failure;
+            }
+        }
+    }
+
+    // O_EXCL and O_NOFOLLOW: in a directory that others may write to, nobody gets us to write through a link of theirs.
+    private SafeFileHandle CreateFile(string name)
+    {
+        lock (_lock)
+        {
+            EnsureOpen();
+            const int Flags = FileAt.O_RDWR | FileAt.O_CREAT | FileAt.O_EXCL | FileAt.O_NOFOLLOW;
+            SafeFileHandle file = FileAt.TryOpen(_directory, name, Flags, FileMode, out int errno)
+                ?? throw Failure($"create {FullName(name)}", errno)!;
+            _created.Add(name);
+            return file;
+        }
+    }
+
+    private void EnsureOpen()
+    {
+        ObjectDisposedException.ThrowIf(_directory.IsClosed, this);
+        if (!_writable || _complete)
+        {
+            throw new InvalidOperationException($"{Path} is open for reading only");
+        }
+    }
+
+    // One journal commit of the file system can serve many fsyncs that wait at the same time.
+    private void SyncAll()
+    {
+        var options = new ParallelOptions { MaxDegreeOfParallelism = SyncThreads };
+        KernelException? failure = null;
+        Parallel.ForEach(_created, options, name => failure = SyncOne(name) ?? failure);
+        if ((failure ?? Failure($"fsync {Path}", FileAt.TrySync(_directory))) is { } reason)
+        {
+            throw reason;
+        }
+    }
+
+    private KernelException? SyncOne(string name)
+    {
+        using SafeFileHandle? file = FileAt.TryOpen(_directory, name, FileAt.O_RDONLY | FileAt.O_NOFOLLOW, 0, out int errno);
+        return Failure($"fsync {FullName(name)}", file is null ? errno : FileAt.TrySync(file));
+    }
+
+    private void Publish(bool durable)
+    {
+        string name = ImageType.Inventory.FileName();
+        KernelException? failure = durable ? SyncOne(NewInventoryName) : null;
+        failure ??= Failure($"rename {FullName(NewInventoryName)}", FileAt.TryRename(_directory, NewInventoryName, name));
+        if (failure is null)
+        {
+            lock (_lock)
+            {
+                _created.Remove(NewInventoryName);
+                _created.Add(name);
+            }
+
+            failure = durable ? Failure($"fsync {Path}", FileAt.TrySync(_directory)) ?? SyncAbove() : null;
+        }
+
+        if (failure is not null)
+        {
+            throw failure;
+        }
+    }
+
+    // The name of a new directory is on disk when the one above it is.
+    private KernelException? SyncAbove()
+    {
+        if (_madeDirectory is null)
+        {
+            return null;
+        }
+
+        using SafeFileHandle above = OpenDirectory(_directory, "..", _madeDirectory);
+        return Failure($"fsync {System.IO.Path.GetDirectoryName(_madeDirectory)}", FileAt.TrySync(above));
+    }
+
+    private KernelException? Failure(string call, int errno, int harmless = 0) =>
+        errno == 0 || errno == harmless ? null : new KernelException(call, errno) { Subject = Path, Remedy = ImageWriter.RemedyFor(errno) };
+}
