@@ -190,7 +190,8 @@ internal ref struct ProcCursor
             value = (value * radix) + digit;
         }
 
-        if (i == 0)
+        // A digit of a larger radix, or a letter, right behind it means that this was no number of this radix.
+        if (i == 0 || (i < _rest.Length && char.IsAsciiLetterOrDigit((char)_rest[i])))
         {
             Fail(expected);
         }

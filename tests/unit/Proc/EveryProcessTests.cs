@@ -5,7 +5,7 @@ using Xunit;
 namespace CriuPS.Tests.Proc;
 
 /// <summary>Reads everything of every process of the machine: whatever runs there, no text may be malformed.</summary>
-public class EveryProcessTests
+public sealed class EveryProcessTests
 {
     private static readonly string[] s_expected = ["ProcessGone", "ProcFileMissing", "KernelFailure"];
 
@@ -43,7 +43,7 @@ public class EveryProcessTests
 
     [Theory]
     [MemberData(nameof(Readers))]
-    public void NothingIsMalformed(string reader)
+    public void Nothing_is_malformed(string reader)
     {
         int read = 0;
         foreach (int pid in ProcRoot.ListPids())

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace CriuPS.Tests.Proc;
 
-public class ProcMapsTests
+public sealed class ProcMapsTests
 {
     private const string Fixture =
         """
@@ -20,7 +20,7 @@ public class ProcMapsTests
         """;
 
     [Fact]
-    public void EveryColumnHasItsPlace()
+    public void Every_column_has_its_place()
     {
         List<Vma> maps = Parse(Fixture);
 
@@ -38,7 +38,7 @@ public class ProcMapsTests
     }
 
     [Fact]
-    public void BytesThatAreNoUtf8AreKept()
+    public void Bytes_that_are_no_utf8_are_kept()
     {
         byte[] name = [(byte)'/', 0xff, 0xfe, (byte)' ', 0x80];
         byte[] text = [.. "1000-2000 r--p 00000000 fe:00 5                          "u8, .. name, (byte)'\n'];
@@ -58,7 +58,7 @@ public class ProcMapsTests
     [InlineData("10000000000000000-20000000000000000 r--p 00000000 fe:00 5")]
     [InlineData("1000-2000 r--p 00000000 fe:00 18446744073709551616")]
     [InlineData("\n")]
-    public void MalformedLineIsAnError(string line)
+    public void Malformed_line_is_an_error(string line)
     {
         var error = Assert.Throws<CriuException>(() => Parse("1000-2000 r--p 00000000 fe:00 5\n" + line));
 
@@ -66,7 +66,7 @@ public class ProcMapsTests
     }
 
     [Fact]
-    public void WhatTheKernelPrintsIsReadBack()
+    public void What_the_kernel_prints_is_read_back()
     {
         var random = new Random(7);
         for (int round = 0; round < 200; round++)

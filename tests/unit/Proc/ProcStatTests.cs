@@ -4,7 +4,7 @@ using Xunit;
 
 namespace CriuPS.Tests.Proc;
 
-public class ProcStatTests
+public sealed class ProcStatTests
 {
     private const string Numbers =
         "4351 4350 2422 34816 -1 4194304 128 1 2 3 4 5 -6 7 20 -5 9 0 89795 2998272 431 18446744073709551615 93953883402240 93953883426345 "
@@ -15,7 +15,7 @@ public class ProcStatTests
 
     [Theory]
     [MemberData(nameof(HostileNames))]
-    public void NameEndsAtTheLastParenthesis(string name)
+    public void Name_ends_at_the_last_parenthesis(string name)
     {
         ProcStat stat = Parse($"4356 ({name}) S {Numbers}\n");
 
@@ -26,7 +26,7 @@ public class ProcStatTests
     }
 
     [Fact]
-    public void EveryFieldHasItsPlace()
+    public void Every_field_has_its_place()
     {
         ProcStat stat = Parse($"4356 (head) R {Numbers}\n");
 
@@ -51,7 +51,7 @@ public class ProcStatTests
     [InlineData("12 (x) S 1 2 3")]
     [InlineData("12 (x) SS 1 2 3")]
     [InlineData("x (x) S 1 2 3")]
-    public void CutOrStrangeTextIsAnError(string text)
+    public void Cut_or_strange_text_is_an_error(string text)
     {
         var error = Assert.Throws<CriuException>(() => Parse(text));
 
@@ -60,7 +60,7 @@ public class ProcStatTests
     }
 
     [Fact]
-    public void EveryPrefixIsAnErrorNeverAnotherRecord()
+    public void Every_prefix_is_an_error_never_another_record()
     {
         string text = $"4356 (a) R 1 () R {Numbers}";
         for (int length = 0; length < text.Length - Numbers.Split(' ')[^1].Length; length++)
@@ -70,7 +70,7 @@ public class ProcStatTests
     }
 
     [Fact]
-    public void ReadsItself()
+    public void Reads_itself()
     {
         using var self = new ProcDirectory(Environment.ProcessId);
         ProcStat stat = ProcStat.Read(self);
