@@ -15,7 +15,8 @@ public sealed partial class ImageSet
     public const string ParentName = "parent";
 
     // The memory of a process holds secrets: only the owner may read what is made.
-    private const int FileMode = 0x180; // 0600
+    internal const int FileMode = 0x180; // 0600
+
     private const int DirectoryMode = 0x1c0; // 0700
     private const int SyncThreads = 8;
     private const string NewInventoryName = "inventory.img.new";

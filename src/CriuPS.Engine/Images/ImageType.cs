@@ -108,6 +108,11 @@ public sealed partial class ImageType
         return found;
     }
 
+    /// <summary>Finds the kind that has a name; where several share it, the one that present versions write.</summary>
+    /// <returns>Null for a name that is nobody's.</returns>
+    public static ImageType? FromName(string name) =>
+        All.Where(type => type.Name == name).OrderBy(type => type.IsLegacy).FirstOrDefault();
+
     /// <inheritdoc/>
     public override string ToString() => HasId ? $"{_prefix}*{_suffix}" : _prefix;
 

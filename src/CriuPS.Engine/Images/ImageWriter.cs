@@ -32,6 +32,22 @@ public sealed class ImageWriter : IDisposable
         _create = create;
     }
 
+    /// <summary>Makes a writer of a file that belongs to no set.</summary>
+    /// <param name="path">Where it will be; what is there is not replaced.</param>
+    /// <param name="type">What kind of file; no raw one.</param>
+    /// <exception cref="ArgumentException">The kind is a raw one.</exception>
+    public static ImageWriter Create(string path, ImageType type)
+    {
+        const int Flags = FileAt.O_WRONLY | FileAt.O_CREAT | FileAt.O_EXCL | FileAt.O_NOFOLLOW;
+        if (type.IsRaw)
+        {
+            throw new ArgumentException($"{type.Name} is a raw image", nameof(type));
+        }
+
+        return new ImageWriter(type, path, () => FileAt.TryOpen(null, path, Flags, ImageSet.FileMode, out int errno)
+            ?? throw new KernelException($"create {path}", errno) { Subject = path, Remedy = RemedyFor(errno) });
+    }
+
     /// <summary>What kind of file it is.</summary>
     public ImageType Type { get; }
 

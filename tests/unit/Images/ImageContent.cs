@@ -10,7 +10,7 @@ internal sealed class ImageContent
 
     private readonly RandomMessage _random;
 
-    public ImageContent(ImageType type, int seed)
+    public ImageContent(ImageType type, int seed, Action<IMessage>? adapt = null)
     {
         Type = type;
         _random = new RandomMessage(seed);
@@ -19,6 +19,7 @@ internal sealed class ImageContent
         for (int i = 0; i < count; i++)
         {
             IMessage message = _random.Make(i > 0 && type.FollowingMessage is { } following ? following : type.Message!);
+            adapt?.Invoke(message);
             Entries.Add((message, Payload(message, split)));
             if (message is GhostFileEntry { Chunks: false })
             {
@@ -33,25 +34,13 @@ internal sealed class ImageContent
     /// <summary>Messages and the bytes after each, without frames and padding.</summary>
     public List<(IMessage Message, byte[] Payload)> Entries { get; } = [];
 
-    /// <summary>Writes the file into a set of its own that is never completed, and copies it out of it.</summary>
-    /// <returns>Where the copy is.</returns>
+    /// <summary>Writes the file.</summary>
+    /// <returns>Where it is.</returns>
     public string WriteTo(TemporaryDirectory directory)
     {
-        ulong? id = Type.HasId ? 7UL : null;
-        using ImageSet set = ImageSet.Create(directory["set"]);
-        string path = directory[Type.FileName(id)];
-        if (Type == ImageType.Inventory)
-        {
-            var inventory = (InventoryEntry)Entries[0].Message;
-            set.Complete(inventory);
-        }
-        else
-        {
-            using ImageWriter writer = set.CreateWriter(Type, id);
-            Entries.ForEach(entry => Write(writer, entry.Message, entry.Payload));
-        }
-
-        File.Copy(Path.Join(set.Path, Type.FileName(id)), path);
+        string path = directory[Type.FileName(Type.HasId ? 7UL : null)];
+        using ImageWriter writer = ImageWriter.Create(path, Type);
+        Entries.ForEach(entry => Write(writer, entry.Message, entry.Payload));
         return path;
     }
 
