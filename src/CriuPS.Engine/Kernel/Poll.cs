@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>Waiting for descriptors: poll(2), and an eventfd(2) that lets another thread end the wait.</summary>
+internal static class Poll
+{
+    public const short POLLIN = 1;
+
+    private const long EFD_CLOEXEC = 0x80000;
+
+    /// <summary>Waits until a descriptor is readable.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled first.</exception>
+    /// <exception cref="Errors.KernelException">poll or eventfd2 failed.</exception>
+    public static void WaitReadable(SafeFileHandle handle, CancellationToken cancellation)
+    {
+        using var cancelled = new SafeFileHandle(
+            (nint)Syscall.Check(Syscall.Invoke(SyscallNumber.eventfd2, 0, EFD_CLOEXEC), "eventfd2"),
+            ownsHandle: true);
+        // The registration's end waits for a callback that runs, so the descriptor is open for as long as it may be written to.
+        using (cancellation.UnsafeRegister(static state => Signal((SafeFileHandle)state!), cancelled))
+        {
+            while (!IsReadable(handle, cancelled))
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    private static unsafe bool IsReadable(SafeFileHandle handle, SafeFileHandle cancelled)
+    {
+        Span<pollfd> entries =
+        [
+            new() { fd = (int)handle.DangerousGetHandle(), events = POLLIN },
+            new() { fd = (int)cancelled.DangerousGetHandle(), events = POLLIN },
+        ];
+        fixed (pollfd* first = entries)
+        {
+            const int forever = -1;
+            long result = Syscall.Invoke(SyscallNumber.poll, (long)first, entries.Length, forever);
+            return result != -Errno.EINTR && Syscall.Check(result, "poll") > 0 && entries[0].revents != 0;
+        }
+    }
+
+    private static unsafe void Signal(SafeFileHandle eventfd)
+    {
+        ulong one = 1;
+        Syscall.Check(Syscall.Invoke(SyscallNumber.write, eventfd.DangerousGetHandle(), (long)&one, sizeof(ulong)), "write(eventfd)");
+    }
+
+#pragma warning disable CS8981 // The kernel's own name.
+    /// <summary>struct pollfd of poll(2).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct pollfd
+    {
+        public int fd;
+        public short events;
+        public short revents;
+    }
+#pragma warning restore CS8981
+}
