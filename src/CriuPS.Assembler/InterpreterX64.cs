@@ -27,9 +27,9 @@ public static class InterpreterX64
     public static byte[] Assemble()
     {
         var c = new Iced.Intel.Assembler(64);
-        Label next = c.CreateLabel(), call = c.CreateLabel(), resolve = c.CreateLabel(), narrow = c.CreateLabel();
+        Label next = c.CreateLabel(), resolve = c.CreateLabel(), narrow = c.CreateLabel();
         Label store = c.CreateLabel(), constant = c.CreateLabel(), advance = c.CreateLabel();
-        Label done = c.CreateLabel(), end = c.CreateLabel(), trap = c.CreateLabel();
+        Label done = c.CreateLabel(), trap = c.CreateLabel();
 
         c.lea(rbp, __[rbx + HeaderSize]);
 
@@ -60,7 +60,6 @@ public static class InterpreterX64
         c.dec(r14d);
         c.jne(resolve);
 
-        c.Label(ref call);
         c.mov(rdi, __[rbp + FirstArgument]);
         c.mov(rsi, __[rbp + FirstArgument + 8]);
         c.mov(rdx, __[rbp + FirstArgument + 16]);
@@ -92,7 +91,6 @@ public static class InterpreterX64
 
         c.Label(ref done);
         c.or(__qword_ptr[rbx + Status], 1);
-        c.Label(ref end);
         c.mov(rsp, __[rbx + Frame]);
         c.test(rsp, rsp);
         c.je(trap);
@@ -102,8 +100,6 @@ public static class InterpreterX64
         c.int3();
         c.jmp(trap);
 
-        using var stream = new MemoryStream();
-        c.Assemble(new StreamCodeWriter(stream), 0);
-        return stream.ToArray();
+        return Code.Bytes(c);
     }
 }

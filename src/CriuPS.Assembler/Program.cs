@@ -2,9 +2,11 @@ using CriuPS.Assembler;
 
 if (args.Length != 1)
 {
-    Console.Error.WriteLine("usage: CriuPS.Assembler OUTPUT-FILE");
+    Console.Error.WriteLine("usage: CriuPS.Assembler OUTPUT-DIRECTORY");
     return 2;
 }
 
-File.WriteAllBytes(args[0], InterpreterX64.Assemble());
+File.WriteAllBytes(Path.Combine(args[0], "interpreter-x64.bin"), InterpreterX64.Assemble());
+File.WriteAllBytes(Path.Combine(args[0], "birth-x64.bin"), BirthX64.AssembleBirth());
+File.WriteAllBytes(Path.Combine(args[0], "cradle-x64.bin"), BirthX64.AssembleCradle());
 return 0;

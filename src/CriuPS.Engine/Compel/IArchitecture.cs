@@ -1,0 +1,62 @@
+namespace CriuPS.Engine.Compel;
+
+/// <summary>
+/// All that CriuPS knows of a processor. Register sets are opaque bytes as ptrace gives them (NT_PRSTATUS and the extended state);
+/// a port is one more implementation of this interface, one interpreter and one image mapping.
+/// </summary>
+internal interface IArchitecture
+{
+    /// <summary>The interpreter of syscall programs, position independent, entered at its first byte.</summary>
+    ReadOnlySpan<byte> Interpreter { get; }
+
+    /// <summary>The instruction that enters the kernel.</summary>
+    ReadOnlySpan<byte> SyscallInstruction { get; }
+
+    /// <summary>The first address that user space cannot map.</summary>
+    ulong TaskSize { get; }
+
+    /// <summary>ptrace's number of the extended register set.</summary>
+    int ExtendedRegisterSet { get; }
+
+    /// <summary>Size of the general register set in bytes.</summary>
+    int GeneralSize { get; }
+
+    /// <summary>Whether the task runs in the native mode (on x86-64: not as a 32-bit program).</summary>
+    bool IsNative(ReadOnlySpan<byte> general);
+
+    /// <summary>The address of the next instruction.</summary>
+    ulong InstructionPointer(ReadOnlySpan<byte> general);
+
+    /// <summary>Sets the address of the next instruction.</summary>
+    void SetInstructionPointer(Span<byte> general, ulong address);
+
+    /// <summary>The stack pointer.</summary>
+    ulong StackPointer(ReadOnlySpan<byte> general);
+
+    /// <summary>Makes registers that run one system call at an address where the syscall instruction is.</summary>
+    void PrepareSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<ulong> arguments);
+
+    /// <summary>The result of the system call that ran last.</summary>
+    long SyscallResult(ReadOnlySpan<byte> general);
+
+    /// <summary>Makes registers that run a program.</summary>
+    void PrepareInterpreter(Span<byte> general, ulong interpreter, ulong program);
+
+    /// <summary>Rewrites the registers of an interrupted system call so that they can be loaded into another task, which then restarts it.</summary>
+    void SettleInterruptedSyscall(Span<byte> general);
+
+    /// <summary>How many bytes a signal frame takes with this extended state.</summary>
+    int SignalFrameSize(int extendedSize);
+
+    /// <summary>Writes a signal frame out of which the kernel's sigreturn brings all registers back.</summary>
+    /// <param name="frame">Where it is built.</param>
+    /// <param name="address">Where it will be, 64-byte aligned.</param>
+    /// <param name="general">General registers.</param>
+    /// <param name="extended">Extended state.</param>
+    /// <param name="signalMask">The blocked signals.</param>
+    /// <returns>The address to put into the program's frame field.</returns>
+    ulong BuildSignalFrame(Span<byte> frame, ulong address, ReadOnlySpan<byte> general, ReadOnlySpan<byte> extended, ulong signalMask);
+
+    /// <summary>Where in the frame sigaltstack's stack_t is, as an offset from its address.</summary>
+    int SignalFrameStackOffset { get; }
+}

@@ -1,0 +1,266 @@
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Compel;
+
+/// <summary>
+/// Our code in the live tasks of one process. It is safe against our own death: a task that has done its program waits in a read of a socket whose
+/// other end only we hold; at end of file the kernel's sigreturn puts every register and the signal mask back.
+/// </summary>
+/// <remarks>
+/// Two moments are not covered, of some ten microseconds each: while a single system call runs on borrowed registers at infection, before the
+/// interpreter is there, and at the cure.
+/// </remarks>
+internal sealed class Parasite
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
+
+    private readonly Tracer _tracer;
+    private readonly Tracee _leader;
+    private readonly ulong _syscallAt;
+    private readonly Arena _arena;
+    private readonly int _remoteSocket;
+    private readonly SafeFileHandle _socket;
+    private readonly Dictionary<int, ulong> _frames = [];
+    private readonly List<Tracee> _parked = [];
+    private ulong _free;
+    private bool _farEndOpen = true;
+    private readonly int _farEnd;
+
+    private Parasite(Tracer tracer, Tracee leader, ulong syscallAt, Arena arena, (int Near, int Far) remote, SafeFileHandle socket)
+    {
+        _tracer = tracer;
+        _leader = leader;
+        _syscallAt = syscallAt;
+        _arena = arena;
+        (_remoteSocket, _farEnd) = remote;
+        _socket = socket;
+        _free = arena.Data;
+    }
+
+    /// <summary>Bytes of arena that a task needs for a program of this size.</summary>
+    public static int RoomFor(Tracee task, int programSize) =>
+        task.Architecture.SignalFrameSize(task.Original!.Extended.Length) + 64 + programSize + 64;
+
+    /// <summary>Brings the parasite into a process.</summary>
+    /// <param name="tracer">The tracer.</param>
+    /// <param name="leader">A stopped task of the process, its registers saved.</param>
+    /// <param name="pidfd">The process.</param>
+    /// <param name="syscallAt">Where its syscall instruction is.</param>
+    /// <param name="room">Bytes for programs, see <see cref="RoomFor"/>.</param>
+    public static Parasite Infect(Tracer tracer, Tracee leader, SafeFileHandle pidfd, ulong syscallAt, int room)
+    {
+        leader.BlockSignals();
+        int dataSize = (room + 64 + Memory.PageSize - 1) / Memory.PageSize * Memory.PageSize;
+        Arena? arena = null;
+        try
+        {
+            arena = Arena.Create(leader, syscallAt, dataSize);
+            (int near, int far) = MakeSocketPair(leader, syscallAt, arena);
+            return new Parasite(tracer, leader, syscallAt, arena, (near, far), PidFd.GetFd(pidfd, far)) { _free = arena.Data + 64 };
+        }
+        catch
+        {
+            if (arena is not null)
+            {
+                leader.RunSyscall(syscallAt, SyscallNumber.munmap, arena.Address, arena.Size);
+            }
+
+            leader.PutBack();
+            throw;
+        }
+    }
+
+    /// <summary>The number of our socket in the process, for programs that receive descriptors.</summary>
+    public int RemoteSocket => _remoteSocket;
+
+    /// <summary>Our end of the socket.</summary>
+    public SafeFileHandle Socket => _socket;
+
+    /// <summary>Descriptor numbers of the process that are ours.</summary>
+    public bool Owns(int fd) => fd == _remoteSocket || fd == _farEnd;
+
+    /// <summary>Makes an empty program for a task of the process.</summary>
+    public SyscallProgram NewProgram(Tracee task, int size)
+    {
+        ulong frame = FrameOf(task);
+        SyscallProgram program = new(Take(size, 16), size) { Frame = frame };
+        if (_farEndOpen)
+        {
+            _farEndOpen = false;
+            program.Add("close of the parasite's socket", SyscallNumber.close, _farEnd);
+        }
+
+        // The frame must hold the alternate stack that the task has: sigreturn sets it.
+        program.Add("sigaltstack", SyscallNumber.sigaltstack, 0, frame + (ulong)task.Architecture.SignalFrameStackOffset);
+        return program;
+    }
+
+    /// <summary>The alternate signal stack of a task, after one of its programs ran.</summary>
+    public StackT AlternateStack(Tracee task)
+    {
+        Span<byte> bytes = stackalloc byte[StackT.Size];
+        ProcessVm.Read(_leader.Pid, _frames[task.Tid] + (ulong)task.Architecture.SignalFrameStackOffset, bytes);
+        return MemoryMarshal.Read<StackT>(bytes);
+    }
+
+    /// <summary>Runs programs, each in its task, all at once, and reads their results back.</summary>
+    public void Run(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    {
+        foreach ((Tracee task, SyscallProgram program) in runs)
+        {
+            program.BeginTail();
+            ulong word = program.Put((ulong)task.Tid);
+            program.Try("report", SyscallNumber.sendto, _remoteSocket, word, sizeof(ulong), UnixSocket.MSG_NOSIGNAL, 0, 0);
+            program.Try("wait", SyscallNumber.recvfrom, _remoteSocket, word, sizeof(ulong), 0, 0, 0);
+            program.Store(task.Pid);
+        }
+
+        foreach ((Tracee task, SyscallProgram program) in runs)
+        {
+            Start(task, program);
+        }
+
+        AwaitReports(runs);
+        foreach ((Tracee task, SyscallProgram program) in runs)
+        {
+            program.Load(task.Pid);
+        }
+    }
+
+    /// <summary>Takes the parasite out: every task stands stopped with its own registers, nothing of ours is left.</summary>
+    public void Cure()
+    {
+        foreach (Tracee task in _parked)
+        {
+            Park(task);
+            if (task != _leader)
+            {
+                task.PutBack();
+            }
+        }
+
+        _parked.Clear();
+        if (_farEndOpen)
+        {
+            _leader.RunSyscall(_syscallAt, SyscallNumber.close, (ulong)_farEnd);
+        }
+
+        _leader.RunSyscall(_syscallAt, SyscallNumber.close, (ulong)_remoteSocket);
+        _leader.RunSyscall(_syscallAt, SyscallNumber.munmap, _arena.Address, _arena.Size);
+        _leader.PutBack();
+        _socket.Dispose();
+    }
+
+    private static (int Near, int Far) MakeSocketPair(Tracee leader, ulong syscallAt, Arena arena)
+    {
+        long result = leader.RunSyscall(
+            syscallAt,
+            SyscallNumber.socketpair,
+            UnixSocket.AF_UNIX,
+            UnixSocket.SOCK_SEQPACKET | UnixSocket.SOCK_CLOEXEC,
+            0,
+            arena.Data);
+        if (Syscall.IsError(result))
+        {
+            throw new RemoteCallException(leader.Pid, "socketpair for the parasite", (int)-result)
+            {
+                Remedy = "two free descriptor numbers are needed: look at the process's limit of open files (RLIMIT_NOFILE)",
+            };
+        }
+
+        Span<byte> pair = stackalloc byte[2 * sizeof(int)];
+        ProcessVm.Read(leader.Pid, arena.Data, pair);
+        return (MemoryMarshal.Read<int>(pair), MemoryMarshal.Read<int>(pair[sizeof(int)..]));
+    }
+
+    private void Start(Tracee task, SyscallProgram program)
+    {
+        if (_parked.Contains(task))
+        {
+            Park(task);
+        }
+        else
+        {
+            task.BlockSignals();
+            _parked.Add(task);
+        }
+
+        task.StartProgram(_arena.Interpreter, program.Address);
+    }
+
+    // Out of the read: the task stands in the interpreter, unless something let it go home.
+    private void Park(Tracee task)
+    {
+        task.Interrupt();
+        ulong ip = task.InstructionPointer();
+        if (ip < _arena.Interpreter || ip >= _arena.Data)
+        {
+            throw new CriuException("ParasiteLost", CriuErrorKind.KernelFailure, $"task {task.Tid} left the parasite's code by itself")
+            {
+                Pid = task.Pid,
+            };
+        }
+    }
+
+    private void AwaitReports(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    {
+        Span<byte> report = stackalloc byte[sizeof(ulong)];
+        long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
+        for (int reports = 0; reports < runs.Count;)
+        {
+            if ((UnixSocket.Poll(_socket, UnixSocket.POLLIN, 20) & UnixSocket.POLLIN) != 0)
+            {
+                if (UnixSocket.Receive(_socket, report) == 0)
+                {
+                    throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"process {_leader.Pid} ended while it was held") { Pid = _leader.Pid };
+                }
+
+                reports++;
+                continue;
+            }
+
+            foreach ((Tracee task, _) in runs)
+            {
+                task.KeepRunning();
+            }
+
+            if (Environment.TickCount64 > deadline)
+            {
+                throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"process {_leader.Pid} did not finish the parasite's calls")
+                {
+                    Pid = _leader.Pid,
+                };
+            }
+        }
+    }
+
+    private ulong FrameOf(Tracee task)
+    {
+        if (_frames.TryGetValue(task.Tid, out ulong known))
+        {
+            return known;
+        }
+
+        TaskRegisters original = task.Original!;
+        byte[] frame = new byte[task.Architecture.SignalFrameSize(original.Extended.Length)];
+        ulong address = Take(frame.Length, 64);
+        ulong entry = task.Architecture.BuildSignalFrame(frame, address, original.General, original.Extended, original.SignalMask);
+        ProcessVm.Write(task.Pid, address, frame);
+        return _frames[task.Tid] = entry;
+    }
+
+    private ulong Take(int size, int alignment)
+    {
+        ulong address = (_free + (ulong)alignment - 1) / (ulong)alignment * (ulong)alignment;
+        _free = address + (ulong)size;
+        if (_free > _arena.Data + (ulong)_arena.DataSize)
+        {
+            throw new InvalidOperationException("the parasite's arena is full");
+        }
+
+        return address;
+    }
+}

@@ -1,0 +1,213 @@
+using System.Runtime.InteropServices;
+
+namespace CriuPS.Engine.Compel;
+
+/// <summary>An argument of an operation: a constant, or a value that an earlier operation leaves in memory.</summary>
+internal readonly struct Argument
+{
+    /// <summary>Argument kinds: two bits each in the operation's flags.</summary>
+    public const ulong Constant = 0, WordAt = 1, Int32At = 2;
+
+    private Argument(ulong value, ulong kind) => (Value, Kind) = (value, kind);
+
+    public ulong Value { get; }
+
+    public ulong Kind { get; }
+
+    public static implicit operator Argument(ulong value) => new(value, Constant);
+
+    public static implicit operator Argument(long value) => new((ulong)value, Constant);
+
+    public static implicit operator Argument(int value) => new((ulong)value, Constant);
+
+    /// <summary>The result of an earlier operation of the same program.</summary>
+    public static implicit operator Argument(Operation operation) => new(operation.ResultAddress, WordAt);
+
+    /// <summary>The 32-bit number that will be at an address of the target, e.g. a descriptor that socketpair stored.</summary>
+    public static Argument Int32(ulong address) => new(address, Int32At);
+}
+
+/// <summary>An operation of a program.</summary>
+/// <param name="Index">Its place in the program.</param>
+/// <param name="ResultAddress">Where its result will be in the target.</param>
+internal readonly record struct Operation(int Index, ulong ResultAddress);
+
+/// <summary>
+/// An array of system calls that the interpreter runs inside a task. It is built here and lives at a given address of the target:
+/// header and operations grow from its start, their data (paths, structures, room for answers) from its end.
+/// </summary>
+/// <remarks>
+/// All numbers are 64 bits wide. Header: count, index of the next operation, status, frame, tail, failed index. Operation: number, flags, six
+/// arguments, result. Flags: two bits an argument (<see cref="Argument"/>), then one bit "an error is an answer". An error of another
+/// operation sets status 2, notes the index and goes on at <c>tail</c>. At the end status gets bit 0; then, if there is a
+/// frame, sigreturn takes the task back to it, else the task runs into a breakpoint.
+/// </remarks>
+internal sealed class SyscallProgram
+{
+    public const int CountOffset = 0, IndexOffset = 8, StatusOffset = 16, FrameOffset = 24, TailOffset = 32, FailedOffset = 40, HeaderSize = 48;
+    public const int NumberOffset = 0, FlagsOffset = 8, ArgumentsOffset = 16, ResultOffset = 64, OperationSize = 72;
+    public const ulong StatusDone = 1, StatusFailed = 2;
+
+    private const int ArgumentCount = 6;
+    private const ulong ErrorIsAnswer = 1UL << (2 * ArgumentCount);
+
+    private readonly byte[] _bytes;
+    private readonly List<object> _subjects = [];
+    private int _bottom;
+    private int? _tail;
+
+    /// <param name="address">Where the program will be in the target, 16-byte aligned.</param>
+    /// <param name="capacity">How many bytes there are.</param>
+    public SyscallProgram(ulong address, int capacity)
+    {
+        Address = address;
+        _bytes = new byte[capacity];
+        _bottom = capacity;
+    }
+
+    public ulong Address { get; }
+
+    public int Count => _subjects.Count;
+
+    /// <summary>The signal frame to return to at the end, 0 for a breakpoint.</summary>
+    public ulong Frame { get; set; }
+
+    /// <summary>Whether so many more operations and bytes of data fit; data is counted with its alignment.</summary>
+    public bool Fits(int operations, int bytes) => Top + operations * OperationSize + bytes + 64 <= _bottom;
+
+    /// <summary>Makes the program empty again.</summary>
+    public void Clear()
+    {
+        _subjects.Clear();
+        _bottom = _bytes.Length;
+        _tail = null;
+    }
+
+    /// <summary>Adds an operation whose failure ends the program.</summary>
+    /// <param name="subject">What it is about, for the error; its text is only made when it fails.</param>
+    /// <param name="number">The system call.</param>
+    /// <param name="arguments">At most six.</param>
+    public Operation Add(object subject, int number, params ReadOnlySpan<Argument> arguments) => Append(subject, number, 0, arguments);
+
+    /// <summary>Adds an operation whose error is an answer: the program goes on.</summary>
+    public Operation Try(object subject, int number, params ReadOnlySpan<Argument> arguments) => Append(subject, number, ErrorIsAnswer, arguments);
+
+    /// <summary>From here on come the operations that run even when an earlier one failed.</summary>
+    public void BeginTail() => _tail = Count;
+
+    /// <summary>Puts data beside the program; the result is its address in the target.</summary>
+    public ulong Put(ReadOnlySpan<byte> data, int alignment = 8)
+    {
+        ulong address = Reserve(data.Length, alignment);
+        data.CopyTo(_bytes.AsSpan((int)(address - Address)));
+        return address;
+    }
+
+    /// <summary>Puts a structure beside the program; the result is its address in the target.</summary>
+    public ulong Put<T>(in T value) where T : unmanaged => Put(MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)));
+
+    /// <summary>Keeps zeroed room for an answer; the result is its address in the target.</summary>
+    public ulong Reserve(int size, int alignment = 8)
+    {
+        ulong end = Address + (ulong)(_bottom - size);
+        int bottom = (int)(end / (ulong)alignment * (ulong)alignment - Address);
+        if (bottom < Top)
+        {
+            throw new InvalidOperationException("the syscall program is full");
+        }
+
+        _bottom = bottom;
+        _bytes.AsSpan(bottom, size).Clear();
+        return Address + (ulong)bottom;
+    }
+
+    /// <summary>Fills a room that was reserved.</summary>
+    public Span<byte> At(ulong address, int size) => _bytes.AsSpan((int)(address - Address), size);
+
+    /// <summary>Writes the program into the target.</summary>
+    public void Store(int pid)
+    {
+        Header(CountOffset, (ulong)Count);
+        Header(IndexOffset, 0);
+        Header(StatusOffset, 0);
+        Header(FrameOffset, Frame);
+        Header(TailOffset, (ulong)(_tail ?? Count));
+        Header(FailedOffset, 0);
+        Kernel.ProcessVm.Write(pid, Address, _bytes.AsSpan(0, Top));
+        if (_bottom < _bytes.Length)
+        {
+            Kernel.ProcessVm.Write(pid, Address + (ulong)_bottom, _bytes.AsSpan(_bottom));
+        }
+    }
+
+    /// <summary>Reads back results and data after a run, and throws if an operation failed.</summary>
+    /// <exception cref="RemoteCallException">An operation failed whose error is not an answer.</exception>
+    public void Load(int pid)
+    {
+        Kernel.ProcessVm.Read(pid, Address, _bytes.AsSpan(0, Top));
+        if (_bottom < _bytes.Length)
+        {
+            Kernel.ProcessVm.Read(pid, Address + (ulong)_bottom, _bytes.AsSpan(_bottom));
+        }
+
+        ThrowIfFailed(pid);
+    }
+
+    /// <summary>Reads back only the header, and throws if an operation failed.</summary>
+    public void LoadStatus(int pid)
+    {
+        Kernel.ProcessVm.Read(pid, Address, _bytes.AsSpan(0, HeaderSize));
+        if ((Header(StatusOffset) & StatusFailed) != 0)
+        {
+            Load(pid);
+        }
+    }
+
+    /// <summary>The result of an operation, after <see cref="Load"/>.</summary>
+    public long Result(Operation operation) => MemoryMarshal.Read<long>(_bytes.AsSpan(At(operation.Index) + ResultOffset));
+
+    /// <summary>A structure that an operation left in reserved room, after <see cref="Load"/>.</summary>
+    public T Read<T>(ulong address) where T : unmanaged => MemoryMarshal.Read<T>(_bytes.AsSpan((int)(address - Address)));
+
+    private int Top => HeaderSize + Count * OperationSize;
+
+    private static int At(int index) => HeaderSize + index * OperationSize;
+
+    private Operation Append(object subject, int number, ulong flags, ReadOnlySpan<Argument> arguments)
+    {
+        int at = Top;
+        if (at + OperationSize > _bottom || arguments.Length > ArgumentCount)
+        {
+            throw new InvalidOperationException("the syscall program is full");
+        }
+
+        Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(_bytes.AsSpan(at, OperationSize));
+        words.Clear();
+        words[NumberOffset / 8] = (ulong)number;
+        for (int i = 0; i < arguments.Length; i++)
+        {
+            flags |= arguments[i].Kind << (2 * i);
+            words[ArgumentsOffset / 8 + i] = arguments[i].Value;
+        }
+
+        words[FlagsOffset / 8] = flags;
+        _subjects.Add(subject);
+        return new Operation(Count - 1, Address + (ulong)(at + ResultOffset));
+    }
+
+    private void ThrowIfFailed(int pid)
+    {
+        if ((Header(StatusOffset) & StatusFailed) == 0)
+        {
+            return;
+        }
+
+        int failed = (int)Header(FailedOffset);
+        long result = Result(new Operation(failed, 0));
+        throw new RemoteCallException(pid, _subjects[failed].ToString() ?? "", (int)-result);
+    }
+
+    private void Header(int offset, ulong value) => MemoryMarshal.Write(_bytes.AsSpan(offset), value);
+
+    private ulong Header(int offset) => MemoryMarshal.Read<ulong>(_bytes.AsSpan(offset));
+}

@@ -1,0 +1,239 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Compel;
+
+/// <summary>One task that the tracer holds: seized, stopped, run for a moment, let go.</summary>
+internal sealed class Tracee
+{
+    private const ulong AllSignals = ulong.MaxValue;
+    private const int LargestExtendedState = 16384;
+
+    private readonly Tracer _tracer;
+    private readonly List<int> _heldSignals = [];
+
+    private Tracee(Tracer tracer, int pid, int tid)
+    {
+        _tracer = tracer;
+        Pid = pid;
+        Tid = tid;
+    }
+
+    public int Pid { get; }
+
+    public int Tid { get; }
+
+    public IArchitecture Architecture => _tracer.Architecture;
+
+    /// <summary>The signal that had stopped the task before it was seized; 0 where it was running.</summary>
+    public int StopSignal { get; private set; }
+
+    /// <summary>What the processor held when the task was stopped; null until it was read.</summary>
+    public TaskRegisters? Original { get; private set; }
+
+    /// <summary>Whether the tracer has let it go, or it is dead.</summary>
+    public bool Released { get; private set; }
+
+    /// <summary>Seizes a task and asks it to stop; <see cref="AwaitFreeze"/> waits until it has.</summary>
+    /// <exception cref="KernelException">It is gone (ESRCH), or somebody else traces it (EPERM).</exception>
+    public static Tracee Seize(Tracer tracer, int pid, int tid, int options)
+    {
+        Ptrace.Seize(tid, options);
+        Tracee tracee = new(tracer, pid, tid);
+        Ptrace.Interrupt(tid);
+        return tracee;
+    }
+
+    /// <summary>Takes over a task that was born as a tracee (CLONE_PTRACE) and waits for its first stop.</summary>
+    public static Tracee Adopt(Tracer tracer, int pid, int tid)
+    {
+        Tracee tracee = new(tracer, pid, tid);
+        tracee.AwaitFreeze();
+        return tracee;
+    }
+
+    /// <summary>Waits until the task stands still, and notes whether it was stopped already.</summary>
+    public void AwaitFreeze()
+    {
+        while (true)
+        {
+            WaitStatus status = _tracer.Await(Tid);
+            ThrowIfGone(status);
+            if (status.IsEventStop)
+            {
+                StopSignal = status.StopSignal is Signals.SIGSTOP or Signals.SIGTSTP or Signals.SIGTTIN or Signals.SIGTTOU ? status.StopSignal : 0;
+                return;
+            }
+
+            // A signal was about to be delivered; it goes back to where it came from and the interrupt comes next.
+            Ptrace.Continue(Tid, status.StopSignal);
+        }
+    }
+
+    /// <summary>Reads all registers and the signal mask and remembers them for <see cref="PutBack"/>.</summary>
+    public TaskRegisters Save()
+    {
+        byte[] general = new byte[Architecture.GeneralSize];
+        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Span<byte> extended = stackalloc byte[LargestExtendedState];
+        int length = Ptrace.GetRegSet(Tid, Architecture.ExtendedRegisterSet, extended);
+        Original = new TaskRegisters(general, extended[..length].ToArray(), Ptrace.GetSigMask(Tid));
+        return Original;
+    }
+
+    /// <summary>Blocks all signals, so that no handler runs on borrowed registers.</summary>
+    public void BlockSignals() => Ptrace.SetSigMask(Tid, AllSignals);
+
+    /// <summary>Puts back what <see cref="Save"/> read. The extended state was never touched: system calls leave it alone.</summary>
+    public void PutBack()
+    {
+        if (Original is { } original)
+        {
+            Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, original.General);
+            Ptrace.SetSigMask(Tid, original.SignalMask);
+        }
+    }
+
+    /// <summary>Gives the task new registers and signal mask, of another life.</summary>
+    public void Load(TaskRegisters registers)
+    {
+        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, registers.General);
+        Ptrace.SetRegSet(Tid, Architecture.ExtendedRegisterSet, registers.Extended);
+        Ptrace.SetSigMask(Tid, registers.SignalMask);
+    }
+
+    /// <summary>Runs one system call where the syscall instruction is; the result is the kernel's (a value or -errno).</summary>
+    public long RunSyscall(ulong at, long number, params ReadOnlySpan<ulong> arguments)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareSyscall(general, at, number, arguments);
+        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.SingleStep(Tid);
+        AwaitTrap(TimeSpan.FromMinutes(10), step: true);
+        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        return Architecture.SyscallResult(general);
+    }
+
+    /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
+    public void StartProgram(ulong interpreter, ulong program)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareInterpreter(general, interpreter, program);
+        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.Continue(Tid);
+    }
+
+    /// <summary>Waits until the task runs into the trap at the end of a program.</summary>
+    public void AwaitTrap(TimeSpan patience, bool step = false)
+    {
+        while (true)
+        {
+            WaitStatus status = _tracer.Await(Tid, patience, cancellable: false);
+            ThrowIfGone(status);
+            if (status.StopSignal == Signals.SIGTRAP && status.Event == 0)
+            {
+                return;
+            }
+
+            HoldOrThrow(status);
+            if (step)
+            {
+                Ptrace.SingleStep(Tid);
+            }
+            else
+            {
+                Ptrace.Continue(Tid);
+            }
+        }
+    }
+
+    /// <summary>Looks whether a running task was stopped by something else than us, and lets it run on.</summary>
+    public void KeepRunning()
+    {
+        if (Wait.Poll(Tid) is not { } status)
+        {
+            return;
+        }
+
+        ThrowIfGone(status);
+        HoldOrThrow(status);
+        Ptrace.Continue(Tid);
+    }
+
+    /// <summary>Stops the task again wherever it is.</summary>
+    public void Interrupt()
+    {
+        Ptrace.Interrupt(Tid);
+        while (true)
+        {
+            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(1), cancellable: false);
+            ThrowIfGone(status);
+            if (status.IsEventStop)
+            {
+                return;
+            }
+
+            HoldOrThrow(status);
+            Ptrace.Continue(Tid);
+        }
+    }
+
+    /// <summary>The address of the next instruction.</summary>
+    public ulong InstructionPointer()
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        return Architecture.InstructionPointer(general);
+    }
+
+    /// <summary>Lets the task go; signals that came while it was held are sent again.</summary>
+    public void Detach(int signal = 0)
+    {
+        if (Released)
+        {
+            return;
+        }
+
+        Released = true;
+        Ptrace.Detach(Tid, signal);
+        foreach (int held in _heldSignals)
+        {
+            Signals.ThreadKill(Pid, Tid, held);
+        }
+    }
+
+    /// <summary>Notes that the task is dead and needs no more care.</summary>
+    public void Forget() => Released = true;
+
+    private void Current(Span<byte> general) => Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+
+    // Only signals that cannot be blocked come here: a stop is kept for later, a fault is the end.
+    private void HoldOrThrow(WaitStatus status)
+    {
+        if (status.IsEventStop || status.StopSignal == Signals.SIGTRAP)
+        {
+            return;
+        }
+
+        if (status.StopSignal is Signals.SIGSEGV or Signals.SIGBUS or Signals.SIGILL or Signals.SIGFPE)
+        {
+            throw new CriuException(
+                "TaskFaulted",
+                CriuErrorKind.KernelFailure,
+                $"task {Tid} faulted with signal {status.StopSignal} at 0x{InstructionPointer():x} while it ran for us") { Pid = Pid };
+        }
+
+        _heldSignals.Add(status.StopSignal);
+    }
+
+    private void ThrowIfGone(WaitStatus status)
+    {
+        if (status.IsGone)
+        {
+            Released = true;
+            throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"task {Tid} {status} while it was held") { Pid = Pid };
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Compel;
+
+/// <summary>
+/// The one who may ptrace: an operation's own thread. ptrace(2) belongs to a thread, so everything that uses a tracer must run there.
+/// Waits are bounded and can be cancelled.
+/// </summary>
+internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, CancellationToken cancellation)
+{
+    private const int SpinRounds = 100;
+    private const int NapMicroseconds = 30, LongestNapMicroseconds = 1000;
+
+    private readonly Dictionary<int, WaitStatus> _early = [];
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+
+    public IArchitecture Architecture => architecture;
+
+    /// <summary>How long a task may take to stop.</summary>
+    public TimeSpan Timeout => timeout;
+
+    public CancellationToken Cancellation => cancellation;
+
+    /// <summary>Waits for news of one task.</summary>
+    /// <exception cref="CriuException">It did not come in time.</exception>
+    public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true)
+    {
+        if (_early.Remove(tid, out WaitStatus early))
+        {
+            return early;
+        }
+
+        return Poll(tid, patience ?? timeout, cancellable)
+            ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience ?? timeout}")
+            {
+                Pid = tid,
+                Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
+            };
+    }
+
+
+    /// <summary>Takes the next news of any task of this tracer, for tasks that are waited for together.</summary>
+    public WaitStatus AwaitAny() =>
+        Poll(-1, timeout, true)
+        ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"no task stopped within {timeout}");
+
+    /// <summary>Keeps news that came for another task than the one that was waited for.</summary>
+    public void Keep(WaitStatus status) => _early[status.Tid] = status;
+
+    private WaitStatus? Poll(int tid, TimeSpan patience, bool cancellable)
+    {
+        Debug.Assert(_thread == Environment.CurrentManagedThreadId, "ptrace belongs to the tracer's thread");
+        long start = Stopwatch.GetTimestamp();
+        int nap = NapMicroseconds;
+        for (int round = 0; ; round++)
+        {
+            if (Wait.Poll(tid) is { } status)
+            {
+                return status;
+            }
+
+            if (round < SpinRounds)
+            {
+                continue;
+            }
+
+            if (cancellable)
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+
+            if (Stopwatch.GetElapsedTime(start) > patience)
+            {
+                return null;
+            }
+
+            Nap.Microseconds(nap);
+            nap = Math.Min(nap * 2, LongestNapMicroseconds);
+        }
+    }
+}

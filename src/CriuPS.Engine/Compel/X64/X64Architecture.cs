@@ -1,0 +1,100 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Compel.X64;
+
+/// <summary>x86-64: registers, system calls and signal frames.</summary>
+internal sealed class X64Architecture : IArchitecture
+{
+    private const ulong UserCodeSegment = 0x33;
+    private const ulong TrapFlag = 0x100, DirectionFlag = 0x400;
+    private const long NoSyscall = -1;
+
+    private readonly byte[] _interpreter = EmbeddedCode.Load("interpreter-x64.bin");
+
+    public ReadOnlySpan<byte> Interpreter => _interpreter;
+
+    public ReadOnlySpan<byte> SyscallInstruction => [0x0f, 0x05];
+
+    public ulong TaskSize => 0x7ffffffff000;
+
+    public int ExtendedRegisterSet => Ptrace.NT_X86_XSTATE;
+
+    public int GeneralSize => Unsafe.SizeOf<UserRegs>();
+
+    public int SignalFrameStackOffset => SignalFrameX64.StackOffset;
+
+    public static ref UserRegs Registers(Span<byte> general) => ref MemoryMarshal.AsRef<UserRegs>(general);
+
+    public static ref readonly UserRegs Registers(ReadOnlySpan<byte> general) => ref MemoryMarshal.AsRef<UserRegs>(general);
+
+    public bool IsNative(ReadOnlySpan<byte> general) => Registers(general).cs == UserCodeSegment;
+
+    public ulong InstructionPointer(ReadOnlySpan<byte> general) => Registers(general).ip;
+
+    public void SetInstructionPointer(Span<byte> general, ulong address) => Registers(general).ip = address;
+
+    public ulong StackPointer(ReadOnlySpan<byte> general) => Registers(general).sp;
+
+    public void PrepareSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<ulong> arguments)
+    {
+        ref UserRegs regs = ref Registers(general);
+        Span<ulong> six = stackalloc ulong[6];
+        six.Clear();
+        arguments.CopyTo(six);
+        (regs.di, regs.si, regs.dx, regs.r10, regs.r8, regs.r9) = (six[0], six[1], six[2], six[3], six[4], six[5]);
+        regs.ax = (ulong)number;
+        Enter(ref regs, at);
+    }
+
+    public long SyscallResult(ReadOnlySpan<byte> general) => (long)Registers(general).ax;
+
+    public void PrepareInterpreter(Span<byte> general, ulong interpreter, ulong program)
+    {
+        ref UserRegs regs = ref Registers(general);
+        regs.bx = program;
+        regs.ax = 0;
+        Enter(ref regs, interpreter);
+    }
+
+    // arch/x86/kernel/signal.c, arch_do_signal_or_restart: what the kernel itself would do when no handler runs.
+    // A restart block lives in the kernel and dies with the task: its call ends with EINTR, as after a signal handler.
+    public void SettleInterruptedSyscall(Span<byte> general)
+    {
+        ref UserRegs regs = ref Registers(general);
+        if ((long)regs.orig_ax < 0)
+        {
+            return;
+        }
+
+        switch (-(long)regs.ax)
+        {
+            case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
+                regs.ax = regs.orig_ax;
+                regs.ip -= (ulong)SyscallInstruction.Length;
+                break;
+            case Errno.ERESTART_RESTARTBLOCK:
+                regs.ax = unchecked((ulong)-Errno.EINTR);
+                break;
+        }
+    }
+
+    public int SignalFrameSize(int extendedSize) => SignalFrameX64.Size(extendedSize);
+
+    public ulong BuildSignalFrame(Span<byte> frame, ulong address, ReadOnlySpan<byte> general, ReadOnlySpan<byte> extended, ulong signalMask)
+    {
+        // sigreturn does not look at restart codes: the interrupted call must be settled here.
+        Span<byte> settled = stackalloc byte[general.Length];
+        general.CopyTo(settled);
+        SettleInterruptedSyscall(settled);
+        return SignalFrameX64.Build(frame, address, Registers(settled), extended, signalMask);
+    }
+
+    private static void Enter(ref UserRegs regs, ulong at)
+    {
+        regs.orig_ax = unchecked((ulong)NoSyscall);
+        regs.flags &= ~(TrapFlag | DirectionFlag);
+        regs.ip = at;
+    }
+}

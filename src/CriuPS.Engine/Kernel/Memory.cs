@@ -1,0 +1,27 @@
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>mmap(2), mprotect(2), mremap(2), madvise(2): constants (asm-generic/mman*.h, arch/x86/include/uapi/asm/mman.h) and own mappings.</summary>
+internal static class Memory
+{
+    public const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
+    public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000;
+    public const int MAP_NORESERVE = 0x4000, MAP_STACK = 0x20000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000, MAP_DROPPABLE = 8;
+    public const int MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
+    public const int MADV_RANDOM = 1, MADV_SEQUENTIAL = 2, MADV_DONTFORK = 10, MADV_MERGEABLE = 12, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15;
+    public const int MADV_DONTDUMP = 16, MADV_WIPEONFORK = 18, MADV_POPULATE_WRITE = 23;
+
+    /// <summary>The page size; the only one of x86-64.</summary>
+    public const int PageSize = 4096;
+
+    /// <summary>Maps private anonymous memory of this process.</summary>
+    public static ulong MapAnonymous(ulong length, int protection) =>
+        (ulong)Syscall.Check(
+            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            () => $"mmap({length} bytes)");
+
+    public static void Protect(ulong address, ulong length, int protection) =>
+        Syscall.Check(Syscall.Invoke(SyscallNumber.mprotect, (long)address, (long)length, protection), () => $"mprotect(0x{address:x})");
+
+    public static void Unmap(ulong address, ulong length) =>
+        Syscall.Check(Syscall.Invoke(SyscallNumber.munmap, (long)address, (long)length), () => $"munmap(0x{address:x})");
+}

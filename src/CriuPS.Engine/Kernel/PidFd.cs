@@ -1,0 +1,23 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>pidfd_open(2), pidfd_getfd(2), pidfd_send_signal(2).</summary>
+internal static class PidFd
+{
+    public static SafeFileHandle Open(int pid) =>
+        new((nint)Syscall.Check(Syscall.Invoke(SyscallNumber.pidfd_open, pid, 0), () => $"pidfd_open({pid})"), ownsHandle: true);
+
+    /// <summary>A duplicate of another process's descriptor: the same open file. Needs ptrace access to it.</summary>
+    public static SafeFileHandle GetFd(SafeFileHandle pidfd, int fd) =>
+        new(
+            (nint)Syscall.Check(
+                Syscall.Invoke(SyscallNumber.pidfd_getfd, pidfd.DangerousGetHandle(), fd, 0),
+                () => $"pidfd_getfd(fd {fd})"),
+            ownsHandle: true);
+
+    public static void SendSignal(SafeFileHandle pidfd, int signal) =>
+        Syscall.Check(
+            Syscall.Invoke(SyscallNumber.pidfd_send_signal, pidfd.DangerousGetHandle(), signal, 0, 0),
+            () => $"pidfd_send_signal(signal {signal})");
+}

@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>ptrace(2). All calls must come from the thread that is the tracer.</summary>
+internal static unsafe class Ptrace
+{
+    public const int PTRACE_PEEKDATA = 2, PTRACE_POKEDATA = 5, PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_DETACH = 17, PTRACE_SYSCALL = 24;
+    public const int PTRACE_SETOPTIONS = 0x4200, PTRACE_GETSIGINFO = 0x4202, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205;
+    public const int PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_PEEKSIGINFO = 0x4209;
+    public const int PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b, PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
+    public const int PTRACE_SECCOMP_GET_FILTER = 0x420c, PTRACE_SECCOMP_GET_METADATA = 0x420d;
+
+    public const int PTRACE_O_TRACESYSGOOD = 1, PTRACE_O_EXITKILL = 1 << 20, PTRACE_O_SUSPEND_SECCOMP = 1 << 21;
+    public const int PTRACE_EVENT_STOP = 128;
+    public const int PTRACE_PEEKSIGINFO_SHARED = 1;
+
+    public const int NT_PRSTATUS = 1, NT_X86_XSTATE = 0x202;
+
+    /// <summary>Size of the kernel's signal set in bytes.</summary>
+    public const int SignalSetSize = 8;
+
+    /// <summary>Size of siginfo_t in bytes.</summary>
+    public const int SiginfoSize = 128;
+
+    /// <summary>struct ptrace_rseq_configuration, include/uapi/linux/ptrace.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ptrace_rseq_configuration
+    {
+        public ulong rseq_abi_pointer;
+        public uint rseq_abi_size;
+        public uint signature;
+        public uint flags;
+        public uint pad;
+    }
+
+    /// <summary>struct ptrace_peeksiginfo_args, include/uapi/linux/ptrace.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ptrace_peeksiginfo_args
+    {
+        public ulong off;
+        public uint flags;
+        public int nr;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct iovec
+    {
+        public void* iov_base;
+        public ulong iov_len;
+    }
+
+    /// <summary>A raw request; result as of the kernel (value or -errno).</summary>
+    public static long Request(int request, int tid, long address, long data) =>
+        Syscall.Invoke(SyscallNumber.ptrace, request, tid, address, data);
+
+    public static void Seize(int tid, int options) =>
+        Syscall.Check(Request(PTRACE_SEIZE, tid, 0, options), () => $"ptrace(PTRACE_SEIZE, {tid})");
+
+    public static void SetOptions(int tid, int options) =>
+        Syscall.Check(Request(PTRACE_SETOPTIONS, tid, 0, options), () => $"ptrace(PTRACE_SETOPTIONS, {tid})");
+
+    public static void Interrupt(int tid) =>
+        Syscall.Check(Request(PTRACE_INTERRUPT, tid, 0, 0), () => $"ptrace(PTRACE_INTERRUPT, {tid})");
+
+    public static void Continue(int tid, int signal = 0) =>
+        Syscall.Check(Request(PTRACE_CONT, tid, 0, signal), () => $"ptrace(PTRACE_CONT, {tid})");
+
+    public static void SingleStep(int tid) =>
+        Syscall.Check(Request(PTRACE_SINGLESTEP, tid, 0, 0), () => $"ptrace(PTRACE_SINGLESTEP, {tid})");
+
+    public static void Detach(int tid, int signal = 0) =>
+        Syscall.Check(Request(PTRACE_DETACH, tid, 0, signal), () => $"ptrace(PTRACE_DETACH, {tid})");
+
+    /// <summary>Writes one word into the tracee's memory, even where its pages are read-only (they are copied first).</summary>
+    public static void PokeData(int tid, ulong address, ulong word) =>
+        Syscall.Check(Request(PTRACE_POKEDATA, tid, (long)address, (long)word), () => $"ptrace(PTRACE_POKEDATA, {tid}, 0x{address:x})");
+
+    /// <summary>Reads one word of the tracee's memory.</summary>
+    public static ulong PeekData(int tid, ulong address)
+    {
+        ulong word;
+        Syscall.Check(Request(PTRACE_PEEKDATA, tid, (long)address, (long)&word), () => $"ptrace(PTRACE_PEEKDATA, {tid}, 0x{address:x})");
+        return word;
+    }
+
+    /// <summary>Reads a register set; the result is how many bytes the kernel gave.</summary>
+    public static int GetRegSet(int tid, int type, Span<byte> set)
+    {
+        fixed (byte* p = set)
+        {
+            iovec vector = new() { iov_base = p, iov_len = (ulong)set.Length };
+            Syscall.Check(Request(PTRACE_GETREGSET, tid, type, (long)&vector), () => $"ptrace(PTRACE_GETREGSET, {tid}, 0x{type:x})");
+            return (int)vector.iov_len;
+        }
+    }
+
+    /// <summary>Writes a register set.</summary>
+    public static void SetRegSet(int tid, int type, ReadOnlySpan<byte> set)
+    {
+        fixed (byte* p = set)
+        {
+            iovec vector = new() { iov_base = p, iov_len = (ulong)set.Length };
+            Syscall.Check(Request(PTRACE_SETREGSET, tid, type, (long)&vector), () => $"ptrace(PTRACE_SETREGSET, {tid}, 0x{type:x})");
+        }
+    }
+
+    public static ulong GetSigMask(int tid)
+    {
+        ulong mask;
+        Syscall.Check(Request(PTRACE_GETSIGMASK, tid, SignalSetSize, (long)&mask), () => $"ptrace(PTRACE_GETSIGMASK, {tid})");
+        return mask;
+    }
+
+    public static void SetSigMask(int tid, ulong mask) =>
+        Syscall.Check(Request(PTRACE_SETSIGMASK, tid, SignalSetSize, (long)&mask), () => $"ptrace(PTRACE_SETSIGMASK, {tid})");
+
+    /// <summary>The siginfo of the stop the tracee is in; false in a group-stop without one (EINVAL).</summary>
+    public static bool TryGetSigInfo(int tid, Span<byte> siginfo)
+    {
+        fixed (byte* p = siginfo)
+        {
+            return !Syscall.IsError(Request(PTRACE_GETSIGINFO, tid, 0, (long)p));
+        }
+    }
+
+    /// <summary>Copies pending signals without taking them off the queue; the result is how many were copied.</summary>
+    public static int PeekSigInfo(int tid, ulong offset, bool shared, Span<byte> infos)
+    {
+        ptrace_peeksiginfo_args args = new() { off = offset, flags = shared ? (uint)PTRACE_PEEKSIGINFO_SHARED : 0, nr = infos.Length / SiginfoSize };
+        fixed (byte* p = infos)
+        {
+            return (int)Syscall.Check(
+                Request(PTRACE_PEEKSIGINFO, tid, (long)&args, (long)p),
+                () => $"ptrace(PTRACE_PEEKSIGINFO, {tid})");
+        }
+    }
+
+    /// <summary>The rseq registration of a thread (kernel 5.13, CONFIG_RSEQ).</summary>
+    public static ptrace_rseq_configuration GetRseqConfiguration(int tid)
+    {
+        ptrace_rseq_configuration configuration = default;
+        Syscall.Check(
+            Request(PTRACE_GET_RSEQ_CONFIGURATION, tid, Unsafe.SizeOf<ptrace_rseq_configuration>(), (long)&configuration),
+            () => $"ptrace(PTRACE_GET_RSEQ_CONFIGURATION, {tid})");
+        return configuration;
+    }
+}

@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>Local sockets as channels to a task: sending descriptors (SCM_RIGHTS, unix(7)) and receiving short messages.</summary>
+internal static unsafe class UnixSocket
+{
+    public const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000, SOL_SOCKET = 1, SCM_RIGHTS = 1;
+    public const int MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, MSG_DONTWAIT = 0x40;
+    public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16;
+
+    /// <summary>How many descriptors one message can carry (include/net/scm.h).</summary>
+    public const int SCM_MAX_FD = 253;
+
+    /// <summary>struct msghdr of the kernel (include/linux/socket.h, user_msghdr).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct msghdr
+    {
+        public ulong msg_name;
+        public int msg_namelen;
+        public ulong msg_iov;
+        public ulong msg_iovlen;
+        public ulong msg_control;
+        public ulong msg_controllen;
+        public uint msg_flags;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct iovec
+    {
+        public ulong iov_base;
+        public ulong iov_len;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct pollfd
+    {
+        public int fd;
+        public short events;
+        public short revents;
+    }
+
+    /// <summary>Size of a control message header (struct cmsghdr).</summary>
+    public const int ControlHeaderSize = 16;
+
+    /// <summary>Bytes that a control message with this many descriptors takes.</summary>
+    public static int ControlSize(int descriptors) => ControlHeaderSize + ((descriptors * sizeof(int) + 7) & ~7);
+
+    /// <summary>Sends descriptors with one byte of data; at most <see cref="SCM_MAX_FD"/>.</summary>
+    public static void SendDescriptors(SafeFileHandle socket, ReadOnlySpan<int> descriptors)
+    {
+        Span<byte> control = stackalloc byte[ControlSize(descriptors.Length)];
+        control.Clear();
+        MemoryMarshal.Write(control, (ulong)(ControlHeaderSize + descriptors.Length * sizeof(int)));
+        MemoryMarshal.Write(control[8..], SOL_SOCKET);
+        MemoryMarshal.Write(control[12..], SCM_RIGHTS);
+        MemoryMarshal.AsBytes(descriptors).CopyTo(control[ControlHeaderSize..]);
+        byte data = 0;
+        fixed (byte* pointer = control)
+        {
+            iovec vector = new() { iov_base = (ulong)&data, iov_len = 1 };
+            msghdr message = new()
+            {
+                msg_iov = (ulong)&vector, msg_iovlen = 1, msg_control = (ulong)pointer, msg_controllen = (ulong)control.Length,
+            };
+            Syscall.Check(
+                Syscall.Invoke(SyscallNumber.sendmsg, socket.DangerousGetHandle(), (long)&message, MSG_NOSIGNAL),
+                "sendmsg(SCM_RIGHTS)");
+        }
+    }
+
+    /// <summary>Waits for events on one descriptor; the result is what happened, 0 after the time is over.</summary>
+    public static short Poll(SafeFileHandle handle, short events, int milliseconds)
+    {
+        pollfd entry = new() { fd = (int)handle.DangerousGetHandle(), events = events };
+        long result = Syscall.Invoke(SyscallNumber.poll, (long)&entry, 1, milliseconds);
+        if (result == -Errno.EINTR)
+        {
+            return 0;
+        }
+
+        Syscall.Check(result, "poll");
+        return entry.revents;
+    }
+
+    /// <summary>Receives one message; 0 at the end of the stream.</summary>
+    public static int Receive(SafeFileHandle socket, Span<byte> buffer)
+    {
+        fixed (byte* pointer = buffer)
+        {
+            while (true)
+            {
+                long result = Syscall.Invoke(SyscallNumber.recvfrom, socket.DangerousGetHandle(), (long)pointer, buffer.Length, 0, 0, 0);
+                if (result != -Errno.EINTR)
+                {
+                    return (int)Syscall.Check(result, "recv");
+                }
+            }
+        }
+    }
+}

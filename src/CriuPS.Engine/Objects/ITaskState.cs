@@ -1,0 +1,19 @@
+using CriuPS.Engine.Compel;
+
+namespace CriuPS.Engine.Objects;
+
+/// <summary>
+/// A kind of kernel object that belongs to a task or a process and that only the task itself can fully tell and set. Supporting another kind
+/// is one more implementation and one line in <see cref="TaskStates"/>.
+/// </summary>
+internal interface ITaskState
+{
+    /// <summary>Adds questions to the program that the task runs during the parasite phase.</summary>
+    /// <param name="dump">The task, with everything that /proc and ptrace told.</param>
+    /// <param name="program">Takes the questions; its answers are there when the returned action runs.</param>
+    /// <returns>Writes the answers into the task's image; null where there was nothing to ask.</returns>
+    Action? Ask(TaskDump dump, SyscallProgram program);
+
+    /// <summary>Adds the operations that give a newborn task the saved state.</summary>
+    void Restore(TaskRestore restore);
+}

@@ -1,0 +1,158 @@
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects.Memory;
+
+/// <summary>
+/// One mapping of a process (struct vm_area_struct). /proc/PID/smaps tells range, protection, file and flags; mmap(2) at the same address, mprotect(2),
+/// madvise(2) and mlock(2) in the process make it again. This type holds what a mapping is; <see cref="MappingRestore"/> makes it.
+/// </summary>
+internal sealed class Mapping
+{
+    private static readonly (VmFlags Flag, int Advice)[] s_advice =
+    [
+        (VmFlags.SequentialRead, Kernel.Memory.MADV_SEQUENTIAL), (VmFlags.RandomRead, Kernel.Memory.MADV_RANDOM),
+        (VmFlags.DontFork, Kernel.Memory.MADV_DONTFORK), (VmFlags.DontDump, Kernel.Memory.MADV_DONTDUMP),
+        (VmFlags.Mergeable, Kernel.Memory.MADV_MERGEABLE), (VmFlags.HugePage, Kernel.Memory.MADV_HUGEPAGE),
+        (VmFlags.NoHugePage, Kernel.Memory.MADV_NOHUGEPAGE), (VmFlags.WipeOnFork, Kernel.Memory.MADV_WIPEONFORK),
+    ];
+
+    private const VmFlags NotOurs = VmFlags.DeviceIo | VmFlags.PageFrames | VmFlags.MixedMap;
+
+    public Mapping(Vma vma, VmFlags flags)
+    {
+        Vma = vma;
+        Flags = flags;
+        Status = Classify(vma);
+    }
+
+    public Vma Vma { get; }
+
+    public VmFlags Flags { get; }
+
+    public VmaStatus Status { get; }
+
+    /// <summary>The id of the file behind it in the images, 0 for none.</summary>
+    public uint FileId { get; set; }
+
+    public bool IsSpecial => (Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall)) != 0;
+
+    public bool HasFile => (Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
+
+    /// <summary>Whether pages of its own can be in it: those of private mappings, and the vDSO.</summary>
+    public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso)) != 0;
+
+    /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
+    public (string Reason, string Remedy)? Objection()
+    {
+        string path = Vma.Path.ToDisplayString();
+        if (IsSpecial)
+        {
+            return null;
+        }
+
+        if ((Flags & VmFlags.HugeTlb) != 0)
+        {
+            return ("it is huge-page memory (hugetlbfs)", "use transparent huge pages in the program");
+        }
+
+        if ((Status & VmaStatus.AnonymousShared) != 0)
+        {
+            return ("it is memory shared with other processes", "use private memory or a shared mapping of a file");
+        }
+
+        if ((Flags & (VmFlags.UserFaultMissing | VmFlags.UserFaultWriteProtect | VmFlags.UserFaultMinor)) != 0)
+        {
+            return ("it is registered with userfaultfd", "let the program unregister it before the dump");
+        }
+
+        if ((Flags & VmFlags.ShadowStack) != 0)
+        {
+            return ("it is a shadow stack", "start the program without GLIBC_TUNABLES=glibc.cpu.hwcaps=SHSTK");
+        }
+
+        if ((Flags & (VmFlags.Sealed | VmFlags.Droppable)) != 0)
+        {
+            return ($"it is {((Flags & VmFlags.Sealed) != 0 ? "sealed (mseal)" : "droppable memory")}", "this kind of memory is not supported");
+        }
+
+        if ((Flags & NotOurs) != 0 || path.StartsWith("anon_inode:", StringComparison.Ordinal) || path is "[uprobes]"
+            || path.StartsWith("socket:", StringComparison.Ordinal))
+        {
+            return ("it is memory of a device or of a kernel facility", "close the device or facility before the dump");
+        }
+
+        if (path.StartsWith("/memfd:", StringComparison.Ordinal) || path.StartsWith("/SYSV", StringComparison.Ordinal)
+            || path.StartsWith("/[aio]", StringComparison.Ordinal) || path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
+        {
+            return ("it is memory without a file name", "this kind of memory is not supported");
+        }
+
+        return null;
+    }
+
+    /// <summary>The mapping as the image keeps it.</summary>
+    public VmaEntry ToEntry()
+    {
+        bool anonymous = (Status & (VmaStatus.AnonymousPrivate | VmaStatus.AnonymousShared)) != 0 || IsSpecial;
+        int flags = Vma.Shared ? Kernel.Memory.MAP_SHARED : Kernel.Memory.MAP_PRIVATE;
+        flags |= anonymous ? Kernel.Memory.MAP_ANONYMOUS : 0;
+        flags |= Has(VmFlags.GrowsDown) ? Kernel.Memory.MAP_GROWSDOWN : 0;
+        flags |= Has(VmFlags.Locked) ? Kernel.Memory.MAP_LOCKED : 0;
+        flags |= Has(VmFlags.NoReserve) ? Kernel.Memory.MAP_NORESERVE : 0;
+        ulong advice = 0;
+        foreach ((VmFlags flag, int number) in IsSpecial ? [] : s_advice)
+        {
+            advice |= Has(flag) ? 1UL << number : 0;
+        }
+
+        VmaEntry entry = new()
+        {
+            Start = Vma.Start, End = Vma.End, Pgoff = HasFile ? Vma.Offset : 0, Shmid = FileId, Prot = (uint)Vma.Protection, Flags = (uint)flags,
+            Status = (uint)Status, Fd = -1, Madv = advice,
+        };
+        if (HasFile)
+        {
+            bool writes = Vma.Shared && Has(VmFlags.MayWrite);
+            entry.Fdflags = (uint)(writes ? Fcntl.O_RDWR : Fcntl.O_RDONLY);
+        }
+
+        return entry;
+    }
+
+    public override string ToString() => $"mapping {Vma.Start:x}-{Vma.End:x} {Vma.Path.ToDisplayString()}".TrimEnd();
+
+    private bool Has(VmFlags flag) => (Flags & flag) != 0;
+
+    private static VmaStatus Classify(Vma vma)
+    {
+        ReadOnlySpan<byte> path = vma.Path.Bytes;
+        if (path.SequenceEqual("[vsyscall]"u8))
+        {
+            return VmaStatus.Vsyscall | VmaStatus.AnonymousPrivate;
+        }
+
+        if (path.SequenceEqual("[vdso]"u8))
+        {
+            return VmaStatus.Regular | VmaStatus.Vdso | VmaStatus.AnonymousPrivate;
+        }
+
+        if (path.SequenceEqual("[vvar]"u8) || path.SequenceEqual("[vvar_vclock]"u8))
+        {
+            return VmaStatus.Regular | VmaStatus.Vvar | VmaStatus.AnonymousPrivate;
+        }
+
+        if (path.SequenceEqual("[heap]"u8))
+        {
+            return VmaStatus.Regular | VmaStatus.Heap | VmaStatus.AnonymousPrivate;
+        }
+
+        if (vma.HasFile && !path.StartsWith("/dev/zero"u8))
+        {
+            return VmaStatus.Regular | (vma.Shared ? VmaStatus.FileShared : VmaStatus.FilePrivate);
+        }
+
+        return VmaStatus.Regular | (vma.Shared ? VmaStatus.AnonymousShared : VmaStatus.AnonymousPrivate);
+    }
+}

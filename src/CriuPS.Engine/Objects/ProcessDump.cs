@@ -1,0 +1,31 @@
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects;
+
+/// <summary>One process while it is being dumped: what was read of it, and the images that are being filled.</summary>
+internal sealed class ProcessDump : IDisposable
+{
+    public required int Pid { get; init; }
+
+    public required ProcDirectory Proc { get; init; }
+
+    public required ProcStat Stat { get; init; }
+
+    public required ProcStatus Status { get; init; }
+
+    public required IReadOnlyList<Mapping> Mappings { get; init; }
+
+    public List<TaskDump> Tasks { get; } = [];
+
+    public TaskDump Leader => Tasks[0];
+
+    /// <summary>The image of its memory layout.</summary>
+    public MmEntry Mm { get; } = new();
+
+    /// <summary>Its name for people.</summary>
+    public string Name => Stat.Comm.ToDisplayString();
+
+    public void Dispose() => Proc.Dispose();
+}

@@ -1,0 +1,90 @@
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Objects.Signals;
+
+/// <summary>
+/// The actions of a process for its signals. The kernel keeps one for each of 64 signals, shared by all threads (struct sighand_struct).
+/// Read and set by rt_sigaction(2) in the process itself; SIGKILL and SIGSTOP have none.
+/// </summary>
+internal sealed class SignalActions : ITaskState
+{
+    /// <summary>struct kernel_sigaction of x86-64, arch/x86/include/uapi/asm/signal.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct KernelSigAction
+    {
+        public ulong sa_handler;
+        public ulong sa_flags;
+        public ulong sa_restorer;
+        public ulong sa_mask;
+    }
+
+    private const int Size = 32;
+
+    public Action? Ask(TaskDump dump, SyscallProgram program)
+    {
+        if (!dump.IsLeader)
+        {
+            return null;
+        }
+
+        ulong answers = program.Reserve(Kernel.Signals.Count * Size);
+        foreach (int signal in Numbers())
+        {
+            program.Add("rt_sigaction", SyscallNumber.rt_sigaction, signal, 0, At(answers, signal), sizeof(ulong));
+        }
+
+        return () =>
+        {
+            foreach (int signal in Numbers())
+            {
+                KernelSigAction action = program.Read<KernelSigAction>(At(answers, signal));
+                dump.Core.Tc.Sigactions.Add(new SaEntry
+                {
+                    Sigaction = action.sa_handler, Flags = action.sa_flags, Restorer = action.sa_restorer, Mask = action.sa_mask,
+                });
+            }
+        };
+    }
+
+    public void Restore(TaskRestore restore)
+    {
+        if (!restore.IsLeader)
+        {
+            return;
+        }
+
+        int index = 0;
+        foreach (int signal in Numbers())
+        {
+            SaEntry entry = restore.Core.Tc.Sigactions[index++];
+            if (entry.Sigaction == 0 && entry.Flags == 0 && entry.Mask == 0)
+            {
+                // A newborn has the default for every signal (CLONE_CLEAR_SIGHAND).
+                continue;
+            }
+
+            KernelSigAction action = new()
+            {
+                sa_handler = entry.Sigaction, sa_flags = entry.Flags, sa_restorer = entry.Restorer, sa_mask = entry.Mask,
+            };
+            SyscallProgram program = restore.Batch.Room(1, Size);
+            program.Add($"rt_sigaction of signal {signal}", SyscallNumber.rt_sigaction, signal, program.Put(action), 0, sizeof(ulong));
+        }
+    }
+
+    private static ulong At(ulong answers, int signal) => answers + (ulong)((signal - 1) * Size);
+
+    private static IEnumerable<int> Numbers()
+    {
+        for (int signal = 1; signal <= Kernel.Signals.Count; signal++)
+        {
+            if (signal is not (Kernel.Signals.SIGKILL or Kernel.Signals.SIGSTOP))
+            {
+                yield return signal;
+            }
+        }
+    }
+}

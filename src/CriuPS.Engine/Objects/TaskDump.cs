@@ -1,0 +1,27 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects;
+
+/// <summary>One task while it is being dumped.</summary>
+/// <param name="process">Its process.</param>
+/// <param name="task">The stopped task.</param>
+internal sealed class TaskDump(ProcessDump process, Tracee task)
+{
+    public ProcessDump Process => process;
+
+    public Tracee Task => task;
+
+    /// <summary>Whether it is the thread group's leader, which also stands for the process.</summary>
+    public bool IsLeader => task.Tid == process.Pid;
+
+    /// <summary>Its number in its own pid namespace.</summary>
+    public int VirtualTid { get; set; } = task.Tid;
+
+    /// <summary>/proc/PID/task/TID/status.</summary>
+    public required ProcStatus Status { get; init; }
+
+    /// <summary>The image that is being filled.</summary>
+    public CoreEntry Core { get; } = new() { Mtype = CoreEntry.Types.march.X8664, ThreadCore = new ThreadCoreEntry() };
+}

@@ -1,0 +1,17 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images.Schema;
+
+namespace CriuPS.Engine.Objects;
+
+/// <summary>One task while it is being restored.</summary>
+/// <param name="Pid">Its process.</param>
+/// <param name="Tid">Its number.</param>
+/// <param name="Core">Its image.</param>
+/// <param name="LeaderCore">The image of its process's leader.</param>
+/// <param name="Mm">The image of its process's memory.</param>
+/// <param name="Batch">Takes the operations that it will run.</param>
+internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry LeaderCore, MmEntry Mm, RemoteBatch Batch)
+{
+    /// <summary>Whether it is the thread group's leader, which also stands for the process.</summary>
+    public bool IsLeader => Pid == Tid;
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Objects.Tasks;
+
+/// <summary>Small numbers of a process that live in files of /proc/PID.</summary>
+internal static class ProcSetting
+{
+    public static string? TryRead(int pid, string name)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/{name}").Trim();
+        }
+        catch (Exception e) when (e is FileNotFoundException or IOException { HResult: Errno.EINVAL })
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Writes the value unless it is there already, so that no privilege is needed without need.</summary>
+    public static void Write(int pid, string name, string value)
+    {
+        if (TryRead(pid, name) == value)
+        {
+            return;
+        }
+
+        try
+        {
+            File.WriteAllText($"/proc/{pid}/{name}", value);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CriuException("SettingRefused", CriuErrorKind.PermissionDenied, $"process {pid}: {name} cannot be set to {value}: {e.Message}", e)
+            {
+                Pid = pid, Subject = name,
+            };
+        }
+    }
+}
+
+/// <summary>/proc/PID/oom_score_adj: how willingly the kernel ends the process when memory runs out (signal_struct.oom_score_adj).</summary>
+internal sealed class OomScore : ITaskState
+{
+    public Action? Ask(TaskDump dump, SyscallProgram program)
+    {
+        if (dump.IsLeader && ProcSetting.TryRead(dump.Process.Pid, "oom_score_adj") is { } text)
+        {
+            dump.Core.Tc.OomScoreAdj = int.Parse(text, CultureInfo.InvariantCulture);
+        }
+
+        return null;
+    }
+
+    public void Restore(TaskRestore restore)
+    {
+        if (restore.IsLeader && restore.Core.Tc.HasOomScoreAdj)
+        {
+            ProcSetting.Write(restore.Pid, "oom_score_adj", restore.Core.Tc.OomScoreAdj.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+}
+
+/// <summary>/proc/PID/loginuid: who logged in (task_struct.loginuid); absent without CONFIG_AUDIT.</summary>
+internal sealed class LoginUid : ITaskState
+{
+    public Action? Ask(TaskDump dump, SyscallProgram program)
+    {
+        if (dump.IsLeader && ProcSetting.TryRead(dump.Process.Pid, "loginuid") is { } text)
+        {
+            dump.Core.Tc.Loginuid = uint.Parse(text, CultureInfo.InvariantCulture);
+        }
+
+        return null;
+    }
+
+    public void Restore(TaskRestore restore)
+    {
+        if (restore.IsLeader && restore.Core.Tc.HasLoginuid && ProcSetting.TryRead(restore.Pid, "loginuid") is not null)
+        {
+            ProcSetting.Write(restore.Pid, "loginuid", restore.Core.Tc.Loginuid.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+}

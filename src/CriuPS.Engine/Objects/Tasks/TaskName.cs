@@ -1,0 +1,41 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Objects.Tasks;
+
+/// <summary>
+/// The name of a thread (task_struct.comm, 15 bytes and a zero). Read and set by prctl(PR_GET_NAME, PR_SET_NAME) in the thread itself. Images keep it as
+/// text: bytes that are not UTF-8 come back as they were because they are read as Latin-1 when they are not.
+/// </summary>
+internal sealed class TaskName : ITaskState
+{
+    private const int Size = 16;
+
+    public Action? Ask(TaskDump dump, SyscallProgram program)
+    {
+        ulong answer = program.Reserve(Size);
+        program.Add("prctl(PR_GET_NAME)", SyscallNumber.prctl, Prctl.PR_GET_NAME, answer);
+        return () =>
+        {
+            ReadOnlySpan<byte> name = program.At(answer, Size);
+            int end = name.IndexOf((byte)0);
+            string text = ImageText.Encode(end < 0 ? name : name[..end]);
+            dump.Core.ThreadCore.Comm = text;
+            if (dump.IsLeader)
+            {
+                dump.Core.Tc.Comm = text;
+            }
+        };
+    }
+
+    public void Restore(TaskRestore restore)
+    {
+        string text = restore.Core.ThreadCore.HasComm ? restore.Core.ThreadCore.Comm : restore.Core.Tc?.Comm ?? restore.LeaderCore.Tc.Comm;
+        Span<byte> name = stackalloc byte[Size];
+        name.Clear();
+        byte[] bytes = ImageText.Decode(text);
+        bytes.AsSpan(0, Math.Min(bytes.Length, Size - 1)).CopyTo(name);
+        SyscallProgram program = restore.Batch.Room(1, Size);
+        program.Add("prctl(PR_SET_NAME)", SyscallNumber.prctl, Prctl.PR_SET_NAME, program.Put(name));
+    }
+}
