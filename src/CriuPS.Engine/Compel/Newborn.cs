@@ -74,7 +74,7 @@ internal static unsafe class Newborn
             Syscall.Check(Syscall.Invoke(SyscallNumber.rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, sizeof(ulong)), "rt_sigprocmask");
             long pid = ((delegate* unmanaged<Clone3.clone_args*, long, birth*, long>)function)(&args, sizeof(Clone3.clone_args), &birth);
             Syscall.Check(Syscall.Invoke(SyscallNumber.rt_sigprocmask, SIG_SETMASK, (long)&old, 0, sizeof(ulong)), "rt_sigprocmask");
-            return (int)Syscall.Check(pid, () => $"clone3(flags 0x{args.flags:x})");
+            return (int)Syscall.Check(pid, () => $"clone3(flags 0x{flags:x})");
         }
     }
 

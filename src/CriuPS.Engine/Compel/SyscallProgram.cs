@@ -18,6 +18,8 @@ internal readonly struct Argument
 
     public static implicit operator Argument(long value) => new((ulong)value, Constant);
 
+    public static implicit operator Argument(uint value) => new(value, Constant);
+
     public static implicit operator Argument(int value) => new((ulong)value, Constant);
 
     /// <summary>The result of an earlier operation of the same program.</summary>

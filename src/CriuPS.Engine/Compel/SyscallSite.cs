@@ -29,11 +29,13 @@ internal static class SyscallSite
         };
     }
 
+    private static bool IsVdso(Vma vma) => vma.Path.Bytes.SequenceEqual("[vdso]"u8);
+
     private static IEnumerable<Vma> Candidates(IReadOnlyList<Vma> mappings)
     {
         foreach (Vma vma in mappings)
         {
-            if (vma.IsVdso)
+            if (IsVdso(vma))
             {
                 yield return vma;
             }
@@ -41,7 +43,7 @@ internal static class SyscallSite
 
         foreach (Vma vma in mappings)
         {
-            if (!vma.IsVdso && vma.IsReadable && vma.IsExecutable && !vma.IsVsyscall)
+            if (!IsVdso(vma) && vma.Protection.HasFlag(VmaProtection.Read | VmaProtection.Execute))
             {
                 yield return vma;
             }

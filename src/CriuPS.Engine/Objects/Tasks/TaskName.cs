@@ -1,11 +1,11 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Kernel;
+using Google.Protobuf;
 
 namespace CriuPS.Engine.Objects.Tasks;
 
 /// <summary>
-/// The name of a thread (task_struct.comm, 15 bytes and a zero). Read and set by prctl(PR_GET_NAME, PR_SET_NAME) in the thread itself. Images keep it as
-/// text: bytes that are not UTF-8 come back as they were because they are read as Latin-1 when they are not.
+/// The name of a thread (task_struct.comm, 15 bytes and a zero). Read and set by prctl(PR_GET_NAME, PR_SET_NAME) in the thread itself.
 /// </summary>
 internal sealed class TaskName : ITaskState
 {
@@ -19,7 +19,7 @@ internal sealed class TaskName : ITaskState
         {
             ReadOnlySpan<byte> name = program.At(answer, Size);
             int end = name.IndexOf((byte)0);
-            string text = ImageText.Encode(end < 0 ? name : name[..end]);
+            ByteString text = ByteString.CopyFrom(end < 0 ? name : name[..end]);
             dump.Core.ThreadCore.Comm = text;
             if (dump.IsLeader)
             {
@@ -30,11 +30,10 @@ internal sealed class TaskName : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        string text = restore.Core.ThreadCore.HasComm ? restore.Core.ThreadCore.Comm : restore.Core.Tc?.Comm ?? restore.LeaderCore.Tc.Comm;
+        ByteString text = restore.Core.ThreadCore.HasComm ? restore.Core.ThreadCore.Comm : restore.Core.Tc?.Comm ?? restore.LeaderCore.Tc.Comm;
         Span<byte> name = stackalloc byte[Size];
         name.Clear();
-        byte[] bytes = ImageText.Decode(text);
-        bytes.AsSpan(0, Math.Min(bytes.Length, Size - 1)).CopyTo(name);
+        text.Span[..Math.Min(text.Length, Size - 1)].CopyTo(name);
         SyscallProgram program = restore.Batch.Room(1, Size);
         program.Add("prctl(PR_SET_NAME)", SyscallNumber.prctl, Prctl.PR_SET_NAME, program.Put(name));
     }

@@ -1,0 +1,263 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Dump;
+
+/// <summary>
+/// Everything that /proc tells of one process, and every reason in it why it cannot be dumped. It touches nothing, so the same look serves
+/// the preflight of a running process and the dump of a frozen one.
+/// </summary>
+internal sealed class Inspection
+{
+    private static readonly string[] s_namespaces =
+        ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"];
+
+    private readonly List<Refusal> _refusals = [];
+    private readonly DumpOptions _options;
+
+    private Inspection(ProcDirectory proc, DumpOptions options)
+    {
+        _options = options;
+        Proc = proc;
+        Stat = ProcStat.Read(proc);
+        Status = ProcStatus.Read(proc);
+    }
+
+    public ProcDirectory Proc { get; }
+
+    public ProcStat Stat { get; }
+
+    public ProcStatus Status { get; }
+
+    public IReadOnlyList<Mapping> Mappings { get; private set; } = [];
+
+    /// <summary>The files behind mappings, by device and inode.</summary>
+    public Dictionary<(uint Major, uint Minor, ulong Inode), OpenFile> MappedFiles { get; } = [];
+
+    public IReadOnlyList<OpenFile> Files { get; private set; } = [];
+
+    public OpenFile? Executable { get; private set; }
+
+    public OpenFile? WorkingDirectory { get; private set; }
+
+    public OpenFile? Root { get; private set; }
+
+    /// <summary>Every reason not to dump it.</summary>
+    public IReadOnlyList<Refusal> Refusals => _refusals;
+
+    /// <summary>Looks at a process.</summary>
+    /// <param name="proc">The process.</param>
+    /// <param name="options">What the dump is asked to do.</param>
+    /// <param name="frozen">Whether our own tracer holds it.</param>
+    public static Inspection Of(ProcDirectory proc, DumpOptions options, bool frozen)
+    {
+        Inspection inspection = new(proc, options);
+        inspection.LookAtProcess(frozen);
+        if (!inspection.Stat.IsZombie && inspection.Status.KernelThread != true)
+        {
+            inspection.LookAtNamespaces();
+            inspection.LookAtMappings();
+            inspection.LookAtFiles();
+            inspection.LookAtTasks();
+        }
+
+        return inspection;
+    }
+
+    private void LookAtProcess(bool frozen)
+    {
+        if (Stat.IsZombie)
+        {
+            Refuse("the process", "it has ended and waits for its parent", "there is nothing to dump");
+        }
+
+        if (Status.KernelThread == true || Proc.Pid is 1 or 2)
+        {
+            Refuse("the process", "it is the system's own", "dump a process of a program");
+        }
+
+        if (Proc.Pid == Environment.ProcessId)
+        {
+            Refuse("the process", "it is this very process", "dump it from another one");
+        }
+
+        if (!frozen && Status.TracerPid != 0)
+        {
+            Refuse("the process", $"it is traced by process {Status.TracerPid} ({NameOf(Status.TracerPid)})", "end the debugger first");
+        }
+
+        if (!_options.ShellJob && (Stat.Session != Proc.Pid))
+        {
+            Refuse("session", $"it belongs to session {Stat.Session}, which is not dumped with it", "use -ShellJob, or start it with setsid");
+        }
+        else if (!_options.ShellJob && Stat.ProcessGroup != Proc.Pid)
+        {
+            Refuse("process group", $"it belongs to group {Stat.ProcessGroup}, which is not dumped with it", "use -ShellJob");
+        }
+    }
+
+    private void LookAtNamespaces()
+    {
+        foreach (string name in s_namespaces)
+        {
+            OsText? theirs = Proc.TryReadLinkText($"ns/{name}", out _);
+            string ours = File.ResolveLinkTarget($"/proc/self/ns/{name}", false)?.Name ?? "";
+            if (theirs is { } link && link.ToString() != ours)
+            {
+                Refuse($"namespace {link}", "it is in another namespace than this process", "run this command inside the same namespaces");
+            }
+        }
+    }
+
+    private void LookAtMappings()
+    {
+        List<Mapping> mappings = [];
+        foreach (SmapsEntry entry in ProcSmaps.Read(Proc))
+        {
+            Mapping mapping = new(entry.Vma, entry.Flags);
+            mappings.Add(mapping);
+            if (mapping.Objection() is { } objection)
+            {
+                Refuse(mapping.ToString(), objection.Reason, objection.Remedy);
+            }
+            else if (mapping.HasFile)
+            {
+                LookAtMappedFile(mapping);
+            }
+        }
+
+        Mappings = mappings;
+    }
+
+    private void LookAtMappedFile(Mapping mapping)
+    {
+        Vma vma = mapping.Vma;
+        var key = (vma.DeviceMajor, vma.DeviceMinor, vma.Inode);
+        if (MappedFiles.ContainsKey(key))
+        {
+            return;
+        }
+
+        if (ReadLinked($"map_files/{vma.MapFileName}") is not { } file)
+        {
+            return;
+        }
+
+        MappedFiles[key] = file;
+        Check(mapping.ToString(), file);
+    }
+
+    private void LookAtFiles()
+    {
+        Files = FileTable.Read(Proc);
+        foreach (OpenFile file in Files)
+        {
+            if (FileKinds.Find(file) is not { } kind)
+            {
+                (string reason, string remedy) = UnknownFile.Describe(file);
+                Refuse(file.ToString(), reason, remedy);
+            }
+            else if (kind.Objection(file, Files) is { } objection)
+            {
+                Refuse(file.ToString(), objection.Reason, objection.Remedy);
+            }
+
+            if (file.HasLock)
+            {
+                Refuse(file.ToString(), "it holds a file lock", "let the program release it before the dump");
+            }
+
+            if (file.HasOwner)
+            {
+                Refuse(file.ToString(), "it signals a process when it becomes ready (F_SETOWN)", "turn that off before the dump");
+            }
+        }
+
+        Executable = Named("exe", "executable");
+        WorkingDirectory = Named("cwd", "working directory");
+        Root = Named("root", "root directory");
+    }
+
+    private OpenFile? Named(string link, string subject)
+    {
+        OpenFile? file = ReadLinked(link);
+        if (file is not null)
+        {
+            Check($"{subject} {file.Link.ToDisplayString()}", file);
+        }
+
+        return file;
+    }
+
+    private void Check(string subject, OpenFile file)
+    {
+        if (!new RegularFile().Recognizes(file))
+        {
+            Refuse(subject, "it is no regular file or directory", "this kind of file is not supported here");
+        }
+        else if (new RegularFile().Objection(file, []) is { } objection)
+        {
+            Refuse(subject, objection.Reason, objection.Remedy);
+        }
+    }
+
+    private OpenFile? ReadLinked(string link)
+    {
+        if (Proc.TryReadLinkText(link, out int errno) is not { } text)
+        {
+            return errno == Errno.ENOENT ? null : throw new KernelException($"readlink({Proc.Path}/{link})", errno) { Pid = Proc.Pid };
+        }
+
+        return FileStatus.TryOf($"{Proc.Path}/{link}", out FileStatus.stat status, out _)
+            ? new OpenFile(Proc.Pid, -1, text, status, 0, 0)
+            : null;
+    }
+
+    private void LookAtTasks()
+    {
+        foreach (int tid in Proc.ListNumbers("task"))
+        {
+            string children = ReadTask(tid, "children");
+            if (children.Length > 0)
+            {
+                Refuse($"children {children}", "a process with children cannot be dumped yet", "dump the children by themselves, or wait until they end");
+            }
+        }
+
+        if (Status.Seccomp is > 0)
+        {
+            Refuse("seccomp", "its system calls are filtered", "run the program without a seccomp filter");
+        }
+
+        if (ReadTask(Proc.Pid, "../../timers").Length > 0)
+        {
+            Refuse("POSIX timers", "timers made by timer_create are not supported yet", "let the program delete them before the dump");
+        }
+    }
+
+    private string ReadTask(int tid, string file)
+    {
+        try
+        {
+            return File.ReadAllText($"{Proc.Path}/task/{tid}/{file}").Trim();
+        }
+        catch (IOException) when (!Directory.Exists($"{Proc.Path}/task/{tid}"))
+        {
+            // The thread ended; a frozen process has none that does.
+            return "";
+        }
+    }
+
+    private void Refuse(string subject, string reason, string remedy) =>
+        _refusals.Add(new Refusal(Proc.Pid, Stat.Comm.ToDisplayString(), subject, reason, remedy));
+
+    private static string NameOf(int pid)
+    {
+        using ProcDirectory proc = new(pid);
+        return ProcStat.Read(proc).Comm.ToDisplayString();
+    }
+}

@@ -1,0 +1,100 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects;
+using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Objects.Signals;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Dump;
+
+/// <summary>The parasite phase of a dump: what only the tasks can tell, and their pages, written by themselves.</summary>
+/// <param name="parasite">The parasite in the process.</param>
+/// <param name="process">The process.</param>
+internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
+{
+    private const int LeaderProgram = 24 << 10, ThreadProgram = 4 << 10, WriteProgram = 128 << 10;
+
+    /// <summary>Bytes that the parasite of a process needs.</summary>
+    public static int Room(ProcessDump process) =>
+        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, t.IsLeader ? LeaderProgram : ThreadProgram)) + WriteProgram;
+
+    /// <summary>Asks all tasks at once.</summary>
+    public void Ask()
+    {
+        List<(Tracee, SyscallProgram)> runs = [];
+        List<Action> answers = [];
+        foreach (TaskDump task in process.Tasks)
+        {
+            SyscallProgram program = parasite.NewProgram(task.Task, task.IsLeader ? LeaderProgram : ThreadProgram);
+            foreach (ITaskState state in TaskStates.InOrder)
+            {
+                if (state.Ask(task, program) is { } answer)
+                {
+                    answers.Add(answer);
+                }
+            }
+
+            runs.Add((task.Task, program));
+        }
+
+        parasite.Run(runs);
+        answers.ForEach(answer => answer());
+        foreach (TaskDump task in process.Tasks)
+        {
+            AlternateStack.Save(task, parasite.AlternateStack(task.Task));
+        }
+    }
+
+    /// <summary>Lets the process write its own pages.</summary>
+    /// <param name="file">The pages file.</param>
+    /// <param name="runs">What to write; runs that are not direct are left out.</param>
+    /// <param name="written">Told the bytes written after each part.</param>
+    public void WritePages(SafeFileHandle file, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
+    {
+        const int ControlSize = 24;
+        Tracee leader = process.Leader.Task;
+        SyscallProgram program = parasite.NewProgram(leader, WriteProgram - 8192);
+        UnixSocket.SendDescriptors(parasite.Socket, [(int)file.DangerousGetHandle()]);
+        ulong control = program.Reserve(ControlSize), data = program.Reserve(8);
+        ulong vector = program.Put(new UnixSocket.iovec { iov_base = data, iov_len = 1 });
+        ulong message = program.Put(new UnixSocket.msghdr
+        {
+            msg_iov = vector, msg_iovlen = 1, msg_control = control, msg_controllen = ControlSize,
+        });
+        program.Add("recvmsg of the pages file", SyscallNumber.recvmsg, parasite.RemoteSocket, message, UnixSocket.MSG_CMSG_CLOEXEC);
+        Argument number = Argument.Int32(control + UnixSocket.ControlHeaderSize);
+        int next = 0;
+        while (true)
+        {
+            List<(Operation Write, ulong Bytes)> writes = PageContent.AddWrites(program, number, runs, ref next);
+            bool last = next >= runs.Count;
+            if (last)
+            {
+                program.Try("close of the pages file", SyscallNumber.close, number);
+            }
+
+            parasite.Run([(leader, program)]);
+            foreach ((Operation write, ulong bytes) in writes)
+            {
+                if ((ulong)program.Result(write) != bytes)
+                {
+                    throw new RemoteCallException(process.Pid, "write of memory pages", Errno.ENOSPC)
+                    {
+                        Remedy = "make room where the images go",
+                    };
+                }
+
+                written(bytes);
+            }
+
+            if (last)
+            {
+                return;
+            }
+
+            int fd = program.Read<int>(control + UnixSocket.ControlHeaderSize);
+            program.Clear();
+            number = fd;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using CriuPS.Engine.Images;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>The images that open files are written to, and what has been written to them.</summary>
+/// <param name="set">The image set.</param>
+internal sealed class FileImages(ImageSet set)
+{
+    private readonly HashSet<ulong> _pipes = [];
+    private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
+    private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
+    private uint _lastId;
+
+    /// <summary>An id that no other file has.</summary>
+    public uint NextId() => ++_lastId;
+
+    public void Write(FileEntry entry) => _files.Write(entry);
+
+    /// <summary>Whether a pipe's content is not yet written.</summary>
+    public bool IsNewPipe(ulong inode) => _pipes.Add(inode);
+
+    public void WritePipeData(PipeDataEntry entry, ReadOnlySpan<byte> content)
+    {
+        _pipesData.Write(entry);
+        _pipesData.WritePayload(content);
+    }
+}
+
+/// <summary>What the files of a restore share: pipes with more than one open end.</summary>
+/// <param name="set">The image set.</param>
+internal sealed class FileOpening(ImageSet set) : IDisposable
+{
+    private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
+
+    public ImageSet Images => set;
+
+    /// <summary>The pipe with this id, made by the first who asks.</summary>
+    public (SafeFileHandle Read, SafeFileHandle Write) Pipe(uint id, Func<(SafeFileHandle Read, SafeFileHandle Write)> make)
+    {
+        if (!_pipes.TryGetValue(id, out (SafeFileHandle Read, SafeFileHandle Write) pipe))
+        {
+            pipe = _pipes[id] = make();
+        }
+
+        return pipe;
+    }
+
+    public void Dispose()
+    {
+        foreach ((SafeFileHandle read, SafeFileHandle write) in _pipes.Values)
+        {
+            read.Dispose();
+            write.Dispose();
+        }
+    }
+}

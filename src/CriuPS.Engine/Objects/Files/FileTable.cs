@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Text;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// The descriptor table of a process (struct files_struct). /proc/PID/fd lists it; pidfd_getfd(2) gives us the very open files, kcmp(2) tells
+/// which numbers are one.
+/// </summary>
+internal static class FileTable
+{
+    /// <summary>Reads the table of a process without touching it.</summary>
+    public static List<OpenFile> Read(ProcDirectory proc)
+    {
+        List<OpenFile> files = [];
+        foreach (int fd in proc.ListNumbers("fd"))
+        {
+            if (TryRead(proc, fd) is { } file)
+            {
+                files.Add(file);
+            }
+        }
+
+        files.Sort((a, b) => a.Fd.CompareTo(b.Fd));
+        return files;
+    }
+
+    /// <summary>Saves the table and the open files of a stopped process.</summary>
+    public static void Save(ProcessDump process, IReadOnlyList<OpenFile> table, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
+    {
+        Dictionary<(ulong Device, ulong Inode, long Position, int Flags), List<(OpenFile File, uint Id)>> known = [];
+        foreach (OpenFile file in table)
+        {
+            IFileKind kind = FileKinds.Find(file)!;
+            var key = (file.Status.st_dev, file.Status.st_ino, file.Position, file.FileFlags);
+            if (!known.TryGetValue(key, out List<(OpenFile File, uint Id)>? alike))
+            {
+                alike = known[key] = [];
+            }
+
+            uint id = alike.Find(k => Kcmp.SameFile(process.Pid, k.File.Fd, process.Pid, file.Fd)).Id;
+            if (id == 0)
+            {
+                id = images.NextId();
+                alike.Add((file, id));
+                using SafeFileHandle handle = PidFd.GetFd(pidfd, file.Fd);
+                images.Write(kind.Save(file, handle, id, images));
+            }
+
+            descriptors.Write(new FdinfoEntry
+            {
+                Id = id, Fd = (uint)file.Fd, Type = kind.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
+            });
+        }
+    }
+
+    private static OpenFile? TryRead(ProcDirectory proc, int fd)
+    {
+        if (proc.TryReadLinkText($"fd/{fd}", out _) is not { } link)
+        {
+            // Closed between listing and reading: only a process that still runs does that.
+            return null;
+        }
+
+        string path = $"{proc.Path}/fd/{fd}";
+        if (!FileStatus.TryOf(path, out FileStatus.stat status, out int errno))
+        {
+            return errno == Errno.ENOENT ? null : throw new KernelException($"stat({path})", errno) { Pid = proc.Pid };
+        }
+
+        (long position, int flags, bool locked) = ReadInfo(proc, fd);
+        return new OpenFile(proc.Pid, fd, link, status, position, flags) { HasLock = locked };
+    }
+
+    private static (long Position, int Flags, bool Locked) ReadInfo(ProcDirectory proc, int fd)
+    {
+        string text = Encoding.ASCII.GetString(proc.ReadBytes($"fdinfo/{fd}"));
+        long position = 0;
+        int flags = 0;
+        bool locked = false;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            if (line.StartsWith("pos:"))
+            {
+                position = long.Parse(line[4..].Trim(), NumberStyles.Integer, CultureInfo.InvariantCulture);
+            }
+            else if (line.StartsWith("flags:"))
+            {
+                flags = Convert.ToInt32(line[6..].Trim().ToString(), 8);
+            }
+            else if (line.StartsWith("lock:"))
+            {
+                locked = true;
+            }
+        }
+
+        return (position, flags, locked);
+    }
+}

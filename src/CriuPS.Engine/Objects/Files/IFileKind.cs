@@ -1,0 +1,40 @@
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>A kind of open file. Supporting another is one more implementation and one line in <see cref="FileKinds"/>.</summary>
+internal interface IFileKind
+{
+    /// <summary>The kind's number in images.</summary>
+    FdTypes Type { get; }
+
+    /// <summary>Whether a descriptor is of this kind.</summary>
+    bool Recognizes(OpenFile file);
+
+    /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
+    (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table);
+
+    /// <summary>Saves the open file; the process stands still.</summary>
+    /// <param name="file">Any descriptor of it.</param>
+    /// <param name="handle">The very open file.</param>
+    /// <param name="id">Its id in the images.</param>
+    /// <param name="images">Takes what belongs to it besides the entry.</param>
+    FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images);
+
+    /// <summary>Fails if the file cannot be opened as it was; nothing is changed.</summary>
+    void Validate(FileEntry entry);
+
+    /// <summary>Opens the file as it was.</summary>
+    SafeFileHandle Open(FileEntry entry, FileOpening opening);
+}
+
+/// <summary>The registry of kinds; the first that recognizes a descriptor takes it.</summary>
+internal static class FileKinds
+{
+    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new RegularFile()];
+
+    public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
+
+    public static IFileKind? Find(FdTypes type) => All.FirstOrDefault(kind => kind.Type == type);
+}

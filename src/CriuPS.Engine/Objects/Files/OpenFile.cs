@@ -1,0 +1,31 @@
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>A descriptor of a process as /proc shows it: nothing is touched to learn it.</summary>
+/// <param name="Pid">The process.</param>
+/// <param name="Fd">The number.</param>
+/// <param name="Link">The text of /proc/PID/fd/N.</param>
+/// <param name="Status">stat(2) of the open file.</param>
+/// <param name="Position">The file position, bytes.</param>
+/// <param name="Flags">Open flags, O_CLOEXEC being the descriptor's own.</param>
+internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat Status, long Position, int Flags)
+{
+    public uint Kind => Status.st_mode & FileStatus.S_IFMT;
+
+    public bool IsDeleted => Status.st_nlink == 0;
+
+    /// <summary>The flags of the open file, without the descriptor's.</summary>
+    public int FileFlags => Flags & ~Fcntl.O_CLOEXEC;
+
+    public bool CloseOnExec => (Flags & Fcntl.O_CLOEXEC) != 0;
+
+    /// <summary>Whether fdinfo names a lock on it.</summary>
+    public bool HasLock { get; init; }
+
+    /// <summary>Whether it is asked to signal somebody (O_ASYNC).</summary>
+    public bool HasOwner => (Flags & Fcntl.O_ASYNC) != 0;
+
+    public override string ToString() => $"fd {Fd} -> {Link.ToDisplayString()}";
+}

@@ -1,0 +1,137 @@
+using System.Text;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// An end of a pipe (pipe(7)). The kernel keeps a ring of buffers; tee(2) copies what is in them without taking it out, F_GETPIPE_SZ tells the size of the
+/// ring. A new pipe gets the size and the content, and each end is opened again through /proc/self/fd with its own flags.
+/// </summary>
+internal sealed class PipeFile : IFileKind
+{
+    private const int LargestPipe = 1 << 30;
+
+    public FdTypes Type => FdTypes.Pipe;
+
+    public bool Recognizes(OpenFile file) => file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8);
+
+    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table)
+    {
+        bool Other(int mode) => table.Any(o => o.Status.st_ino == file.Status.st_ino && o.Status.st_dev == file.Status.st_dev
+            && (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
+        if (Other(Fcntl.O_RDONLY) && Other(Fcntl.O_WRONLY))
+        {
+            return null;
+        }
+
+        return HasPeer(file)
+            ? ("it is a pipe whose other end belongs to another process", "redirect it to a file or to /dev/null, or dump both processes together")
+            : null;
+    }
+
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        uint pipe = (uint)file.Status.st_ino;
+        if (images.IsNewPipe(file.Status.st_ino))
+        {
+            SaveContent(file, handle, pipe, images);
+        }
+
+        return new FileEntry
+        {
+            Type = Type, Id = id,
+            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.None() },
+        };
+    }
+
+    public void Validate(FileEntry entry)
+    {
+    }
+
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening)
+    {
+        PipeEntry saved = entry.Pipe;
+        (SafeFileHandle read, _) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening.Images));
+        string path = $"/proc/self/fd/{read.DangerousGetHandle()}";
+        return Fcntl.TryOpen(Encoding.ASCII.GetBytes(path), (int)saved.Flags & ~Fcntl.O_CLOEXEC, out int errno)
+            ?? throw new KernelException($"open of an end of pipe {saved.PipeId}", errno);
+    }
+
+    private static (SafeFileHandle Read, SafeFileHandle Write) Make(uint id, ImageSet images)
+    {
+        (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
+        using ImageReader? reader = images.OpenReader(ImageType.PipesData);
+        while (reader?.Read<PipeDataEntry>() is { } entry)
+        {
+            if (entry.PipeId == id)
+            {
+                if (entry.HasSize && Fcntl.Control(read, Fcntl.F_GETPIPE_SZ) != (int)entry.Size)
+                {
+                    Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, entry.Size);
+                }
+
+                Fill(write, reader.ReadPayload(), id);
+            }
+        }
+
+        return (read, write);
+    }
+
+    private static void Fill(SafeFileHandle write, ReadOnlySpan<byte> content, uint id)
+    {
+        while (!content.IsEmpty)
+        {
+            long written = Syscall.Check(Fcntl.Write(write, content), () => $"write of the content of pipe {id}");
+            content = content[(int)written..];
+        }
+    }
+
+    private static void SaveContent(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        int size = Fcntl.Control(handle, Fcntl.F_GETPIPE_SZ);
+        byte[] content = Peek(file, handle, size);
+        images.WritePipeData(new PipeDataEntry { PipeId = id, Bytes = (uint)content.Length, Size = (uint)size }, content);
+    }
+
+    // tee needs a reading end: whatever end we have, /proc gives another one of the same pipe.
+    private static byte[] Peek(OpenFile file, SafeFileHandle handle, int size)
+    {
+        byte[] path = Encoding.ASCII.GetBytes($"/proc/self/fd/{handle.DangerousGetHandle()}");
+        using SafeFileHandle source = Fcntl.TryOpen(path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
+            ?? throw new KernelException($"open of {file}", errno);
+        (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
+        using (read)
+        using (write)
+        {
+            Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, Math.Max(size, Kernel.Memory.PageSize));
+            long copied = Fcntl.Tee(source, write, LargestPipe, 0);
+            if (copied == -Errno.EAGAIN)
+            {
+                return [];
+            }
+
+            Syscall.Check(copied, () => $"tee of {file}");
+            byte[] content = new byte[copied];
+            for (int done = 0; done < content.Length;)
+            {
+                done += (int)Syscall.Check(Fcntl.Read(read, content.AsSpan(done)), "read of a pipe's copy");
+            }
+
+            return content;
+        }
+    }
+
+    // A reading end without writers hangs up, a writing end without readers is in error (poll(2)); asked through another open of the same pipe
+    // that does not count: an O_PATH descriptor cannot be polled, so the very file is borrowed.
+    private static bool HasPeer(OpenFile file)
+    {
+        using SafeFileHandle process = PidFd.Open(file.Pid);
+        using SafeFileHandle end = PidFd.GetFd(process, file.Fd);
+        short events = UnixSocket.Poll(end, UnixSocket.POLLIN, 0);
+        bool reads = (file.FileFlags & Fcntl.O_ACCMODE) == Fcntl.O_RDONLY;
+        return (events & (reads ? UnixSocket.POLLHUP : UnixSocket.POLLERR)) == 0;
+    }
+}

@@ -1,0 +1,113 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// A file with a name: regular files, directories, and the devices of memory (null, zero, full, random, urandom). The kernel keeps path, flags and position
+/// in struct file; /proc/PID/fd and fdinfo tell them. It is opened by its path with the same flags and sought to its position; size and kind
+/// must be what they were.
+/// </summary>
+internal sealed class RegularFile : IFileKind
+{
+    private const uint MemoryMajor = 1;
+    private static readonly uint[] s_memoryMinors = [3, 5, 7, 8, 9];
+
+    public FdTypes Type => FdTypes.Reg;
+
+    public bool Recognizes(OpenFile file) => file.Kind switch
+    {
+        FileStatus.S_IFREG or FileStatus.S_IFDIR => file.Link.StartsWith("/"u8) && !file.Link.StartsWith("/memfd:"u8),
+        FileStatus.S_IFCHR => IsMemoryDevice(file.Status.st_rdev) || (file.FileFlags & Fcntl.O_PATH) != 0,
+        FileStatus.S_IFLNK or FileStatus.S_IFIFO or FileStatus.S_IFSOCK or FileStatus.S_IFBLK => (file.FileFlags & Fcntl.O_PATH) != 0
+            && file.Link.StartsWith("/"u8),
+        _ => false,
+    };
+
+    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table)
+    {
+        if (file.IsDeleted)
+        {
+            return ("the file has been deleted", "close it, or keep a name of it");
+        }
+
+        if (file.Link.StartsWith("/proc/"u8))
+        {
+            return ("it is a file of /proc", "close it before the dump");
+        }
+
+        return NamesTheSame(file) ? null : ("its path now leads to another file", "give the file its name back");
+    }
+
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Entry(file, id);
+
+    /// <summary>The entry of an open file, of a mapping's file, or of a directory.</summary>
+    public static FileEntry Entry(OpenFile file, uint id)
+    {
+        RegFileEntry saved = new()
+        {
+            Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(),
+            Name = ByteString.CopyFrom(file.Link.Bytes), Mode = file.Status.st_mode,
+        };
+        if (file.Kind == FileStatus.S_IFREG)
+        {
+            saved.Size = (ulong)file.Status.st_size;
+        }
+
+        return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
+    }
+
+    public void Validate(FileEntry entry)
+    {
+        RegFileEntry saved = entry.Reg;
+        string name = Display(saved);
+        if (!FileStatus.TryOf(saved.Name.Span, out FileStatus.stat status, out int errno, ((int)saved.Flags & Fcntl.O_NOFOLLOW) == 0))
+        {
+            throw Mismatch(saved, $"cannot be found: {Errno.Describe(errno)}", "put the file back where it was");
+        }
+
+        if (saved.HasMode && (status.st_mode & FileStatus.S_IFMT) != (saved.Mode & FileStatus.S_IFMT))
+        {
+            throw Mismatch(saved, "is of another kind than when it was dumped", $"put the file back that was {name}");
+        }
+
+        if (saved.HasSize && (ulong)status.st_size != saved.Size)
+        {
+            throw Mismatch(saved, $"has {status.st_size} bytes, but had {saved.Size} when it was dumped", "put the file back as it was");
+        }
+    }
+
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => Open(entry.Reg, (int)entry.Reg.Flags);
+
+    /// <summary>Opens the file of an entry with given flags.</summary>
+    public static SafeFileHandle Open(RegFileEntry saved, int flags)
+    {
+        const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
+        SafeFileHandle handle = Fcntl.TryOpen(saved.Name.Span, (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out int errno)
+            ?? throw new KernelException($"open({Display(saved)}, 0x{flags:x})", errno) { Subject = Display(saved) };
+        if (saved.Pos != 0 && (flags & Fcntl.O_PATH) == 0)
+        {
+            Fcntl.Seek(handle, (long)saved.Pos);
+        }
+
+        return handle;
+    }
+
+    private static string Display(RegFileEntry saved) => new Proc.OsText(saved.Name.Span).ToDisplayString();
+
+    private static CriuException Mismatch(RegFileEntry saved, string reason, string remedy) =>
+        new("FileChanged", CriuErrorKind.InvalidData, $"{Display(saved)} {reason}") { Subject = Display(saved), Remedy = remedy };
+
+    private static bool NamesTheSame(OpenFile file) =>
+        FileStatus.TryOf(file.Link.Bytes, out FileStatus.stat named, out _, followLinks: file.Kind != FileStatus.S_IFLNK)
+        && named.st_ino == file.Status.st_ino && named.st_dev == file.Status.st_dev;
+
+    // The kernel's huge device number: 12 bits of major, 20 of minor, interleaved (include/linux/kdev_t.h, new_encode_dev).
+    private static bool IsMemoryDevice(ulong device)
+    {
+        uint major = (uint)(device >> 8) & 0xfff, minor = (uint)(device & 0xff);
+        return major == MemoryMajor && s_memoryMinors.Contains(minor);
+    }
+}

@@ -1,0 +1,24 @@
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>Names kinds of files that are not supported, so that a refusal says what it is.</summary>
+internal static class UnknownFile
+{
+    public static (string Reason, string Remedy) Describe(OpenFile file)
+    {
+        string link = file.Link.ToDisplayString();
+        return file.Kind switch
+        {
+            FileStatus.S_IFSOCK => ("sockets are not supported yet", "close it before the dump"),
+            FileStatus.S_IFIFO => ("named pipes are not supported yet", "close it before the dump"),
+            FileStatus.S_IFCHR when link.StartsWith("/dev/pts/", StringComparison.Ordinal) || link.StartsWith("/dev/tty", StringComparison.Ordinal) =>
+                ("terminals are not supported yet", "redirect it to a file or to /dev/null"),
+            FileStatus.S_IFCHR or FileStatus.S_IFBLK => ("this device is not supported", "close it before the dump"),
+            _ when link.StartsWith("/memfd:", StringComparison.Ordinal) => ("memory files are not supported yet", "close it before the dump"),
+            _ when link.StartsWith("anon_inode:", StringComparison.Ordinal) =>
+                ($"this kind of descriptor ({link["anon_inode:".Length..]}) is not supported yet", "close it before the dump"),
+            _ => ("this kind of file is not supported yet", "close it before the dump"),
+        };
+    }
+}

@@ -1,0 +1,59 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+
+namespace CriuPS.Engine.Objects.Memory;
+
+/// <summary>
+/// Makes the mappings of an image in a newborn, at the same addresses. Content comes between: first every mapping is made writable where
+/// content follows, then pages are read, then protections and advice get their saved values.
+/// </summary>
+internal static class MappingRestore
+{
+    private const int AdviceBits = 64;
+
+    /// <summary>Maps one area.</summary>
+    /// <param name="batch">The process.</param>
+    /// <param name="entry">The image.</param>
+    /// <param name="fd">The file's number in the process, -1 for anonymous memory.</param>
+    /// <param name="hasContent">Whether pages will be read into it.</param>
+    public static void Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
+    {
+        const uint Kept = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_ANONYMOUS | Kernel.Memory.MAP_GROWSDOWN
+            | Kernel.Memory.MAP_NORESERVE;
+        uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
+        long flags = (entry.Flags & Kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
+        batch.Add(
+            new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, (long)fd, entry.Pgoff);
+    }
+
+    /// <summary>Gives an area its protection, advice and lock, after its content is there.</summary>
+    public static void Settle(RemoteBatch batch, VmaEntry entry, bool hadContent)
+    {
+        ulong length = entry.End - entry.Start;
+        if (hadContent && (entry.Prot & Kernel.Memory.PROT_WRITE) == 0)
+        {
+            batch.Add(new Subject("mprotect of", entry), SyscallNumber.mprotect, entry.Start, length, (long)entry.Prot);
+        }
+
+        for (int advice = 0; advice < AdviceBits && entry.Madv != 0; advice++)
+        {
+            if ((entry.Madv & (1UL << advice)) != 0)
+            {
+                batch.Add(new Subject($"madvise({advice}) of", entry), SyscallNumber.madvise, entry.Start, length, advice);
+            }
+        }
+
+        if ((entry.Flags & Kernel.Memory.MAP_LOCKED) != 0)
+        {
+            // mlock of an area without any access marks it and then says ENOMEM, because there is nothing to bring in.
+            batch.Room(1).Try(new Subject("mlock of", entry), SyscallNumber.mlock, entry.Start, length);
+        }
+    }
+
+    /// <summary>What an operation is about; the text is only made when it fails.</summary>
+    private sealed record Subject(string Act, VmaEntry Entry)
+    {
+        public override string ToString() => $"{Act} {Entry.Start:x}-{Entry.End:x}";
+    }
+}

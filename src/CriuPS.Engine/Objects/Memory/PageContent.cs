@@ -1,0 +1,164 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Memory;
+
+/// <summary>
+/// The pages of a process that are its own: of anonymous memory, and copied pages of private file mappings (read-only ones too: relocated pointers live
+/// there). The kernel tells which exist (PAGEMAP_SCAN). They go into the pages file by pwritev(2) of the process itself, straight from its
+/// memory; what it may not read itself, or may not write because its files are limited in size, goes through /proc/PID/mem.
+/// </summary>
+internal static class PageContent
+{
+    private const int VectorsPerCall = 1024;
+    private const ulong BytesPerCall = 1UL << 30;
+    private const int CopyBuffer = 1 << 20;
+
+    /// <summary>A run of pages with its place in the pages file.</summary>
+    /// <param name="Start">First address.</param>
+    /// <param name="Length">Bytes.</param>
+    /// <param name="Offset">Where it goes in the file.</param>
+    /// <param name="Direct">Whether the process can write it itself.</param>
+    public readonly record struct Run(ulong Start, ulong Length, long Offset, bool Direct);
+
+    /// <summary>Lists the pages to save, in the order of their addresses.</summary>
+    public static List<Run> Find(ProcDirectory proc, IReadOnlyList<Mapping> mappings)
+    {
+        using Proc.PageMap pageMap = Proc.PageMap.Open(proc);
+        List<PageRegion> regions = [];
+        List<Run> runs = [];
+        long offset = 0;
+        foreach (Mapping mapping in mappings)
+        {
+            if (!mapping.HasContent || mapping.IsSpecial && !Vdso.IsVdso(mapping.Vma))
+            {
+                continue;
+            }
+
+            regions.Clear();
+            Scan(pageMap, mapping, regions);
+            bool direct = !mapping.IsSpecial && mapping.Vma.Protection.HasFlag(VmaProtection.Read);
+            foreach (PageRegion region in regions)
+            {
+                runs.Add(new Run(region.Start, region.End - region.Start, offset, direct));
+                offset += (long)(region.End - region.Start);
+            }
+        }
+
+        return runs;
+    }
+
+    /// <summary>Writes the page map of what <see cref="Find"/> listed.</summary>
+    public static void WriteMap(ImageSet images, int pid, uint pagesId, IEnumerable<Run> runs)
+    {
+        using PageMapWriter writer = new(images, ImageType.PageMap, (ulong)pid, pagesId);
+        foreach (Run run in runs)
+        {
+            writer.Add(run.Start, run.Length / Kernel.Memory.PageSize, PageFlags.Present);
+        }
+    }
+
+    /// <summary>Adds the operations by which the process writes its own pages.</summary>
+    /// <param name="program">Takes as many runs as fit.</param>
+    /// <param name="file">Where the process has the pages file's number.</param>
+    /// <param name="runs">All runs.</param>
+    /// <param name="next">The first run that is not yet in a program; moved on.</param>
+    /// <returns>Each operation with the bytes that it must write.</returns>
+    public static List<(Operation Write, ulong Bytes)> AddWrites(SyscallProgram program, Argument file, IReadOnlyList<Run> runs, ref int next)
+    {
+        List<(Operation, ulong)> writes = [];
+        while (next < runs.Count)
+        {
+            int count = Count(runs, next);
+            if (count == 0)
+            {
+                next++;
+                continue;
+            }
+
+            if (!program.Fits(4, count * 16 + 64))
+            {
+                break;
+            }
+
+            Run first = runs[next];
+            ulong[] vector = new ulong[count * 2];
+            ulong bytes = 0;
+            for (int i = 0; i < count; i++)
+            {
+                (vector[2 * i], vector[2 * i + 1]) = (runs[next + i].Start, runs[next + i].Length);
+                bytes += runs[next + i].Length;
+            }
+
+            ulong address = program.Put(System.Runtime.InteropServices.MemoryMarshal.AsBytes(vector.AsSpan()));
+            writes.Add((program.Add("write of memory pages", SyscallNumber.pwritev, file, address, count, first.Offset, 0), bytes));
+            next += count;
+        }
+
+        return writes;
+    }
+
+    /// <summary>Copies a run through /proc/PID/mem, which reads what the process itself may not.</summary>
+    public static void Copy(SafeFileHandle memory, SafeFileHandle file, Run run)
+    {
+        byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(CopyBuffer);
+        try
+        {
+            for (ulong done = 0; done < run.Length;)
+            {
+                int part = (int)Math.Min((ulong)CopyBuffer, run.Length - done);
+                int read = RandomAccess.Read(memory, buffer.AsSpan(0, part), (long)(run.Start + done));
+                if (read == 0)
+                {
+                    throw new CriuException("MemoryUnreadable", CriuErrorKind.KernelFailure, $"the memory at {run.Start + done:x} cannot be read");
+                }
+
+                RandomAccess.Write(file, buffer.AsSpan(0, read), run.Offset + (long)done);
+                done += (ulong)read;
+            }
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    // Anonymous pages that exist. The kernel keeps guard pages as swap entries: they are none of the process's.
+    private static void Scan(Proc.PageMap pageMap, Mapping mapping, List<PageRegion> regions)
+    {
+        Vma vma = mapping.Vma;
+        if (mapping.IsSpecial)
+        {
+            regions.Add(new PageRegion(vma.Start, vma.End, PageCategories.None));
+            return;
+        }
+
+        PageCategories never = PageCategories.File | PageCategories.ZeroPage;
+        never |= (mapping.Flags & VmFlags.MaybeGuard) != 0 ? PageCategories.Guard : 0;
+        PageQuery query = new(PageCategories.None, PageCategories.Present | PageCategories.Swapped, never, never);
+        pageMap.Scan(vma.Start, vma.End, query, regions);
+    }
+
+    // Runs that one call can write: neighbours in the file, all readable by the process.
+    private static int Count(IReadOnlyList<Run> runs, int first)
+    {
+        ulong bytes = 0;
+        int count = 0;
+        while (first + count < runs.Count && count < VectorsPerCall && runs[first + count].Direct)
+        {
+            bytes += runs[first + count].Length;
+            if (count > 0 && bytes > BytesPerCall)
+            {
+                break;
+            }
+
+            count++;
+        }
+
+        return count;
+    }
+}

@@ -1,0 +1,108 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects.Memory;
+
+/// <summary>
+/// The vDSO: code of the kernel in every process ([vdso]) and the data that it reads ([vvar], since Linux 6.13 also [vvar_vclock]). The process holds
+/// pointers into it, so it must come back at the same place. mremap(2) moves the newborn's own: each of the special mappings for itself,
+/// first aside and then to the old place. Images keep the code, so that another kernel's can be told from ours.
+/// </summary>
+internal sealed class Vdso
+{
+    private readonly IReadOnlyList<Vma> _own;
+    private ulong _aside;
+
+    /// <param name="own">The newborn's mappings.</param>
+    public Vdso(IEnumerable<Vma> own) => _own = [.. own.Where(v => IsVdso(v) || IsVvar(v)).OrderBy(v => v.Start)];
+
+    /// <summary>Bytes that are needed to put it aside.</summary>
+    public ulong Size => _own.Aggregate(0UL, (sum, vma) => sum + vma.Length);
+
+    public static bool IsVdso(Vma vma) => vma.Path.Bytes.SequenceEqual("[vdso]"u8);
+
+    public static bool IsVvar(Vma vma) => vma.Path.Bytes.SequenceEqual("[vvar]"u8) || vma.Path.Bytes.SequenceEqual("[vvar_vclock]"u8);
+
+    /// <summary>Fails if the image's vDSO cannot be replaced by the newborn's own.</summary>
+    /// <param name="pid">The newborn.</param>
+    /// <param name="entries">The image's mappings.</param>
+    /// <param name="readImage">Reads the image's memory at an address.</param>
+    public void Validate(int pid, IEnumerable<VmaEntry> entries, Func<ulong, byte[], bool> readImage)
+    {
+        List<VmaEntry> saved = [.. entries];
+        VmaEntry? code = saved.Find(e => Is(e, VmaStatus.Vdso));
+        VmaEntry? data = saved.Find(e => Is(e, VmaStatus.Vvar));
+        if (code is null)
+        {
+            return;
+        }
+
+        Vma? own = _own.Where(IsVdso).Select(v => (Vma?)v).FirstOrDefault();
+        ulong ownData = _own.Where(IsVvar).Aggregate(0UL, (sum, v) => sum + v.Length);
+        bool sameSize = own?.Length == code.End - code.Start && (data is null || ownData == data.End - data.Start);
+        if (!sameSize || !SameCode(pid, own!.Value, code, readImage))
+        {
+            throw new CriuException("ForeignVdso", CriuErrorKind.NotSupported, "the process was dumped on another kernel: its vDSO differs from this one's")
+            {
+                Subject = "[vdso]", Remedy = "restore on a machine with the kernel that it was dumped on",
+            };
+        }
+    }
+
+    /// <summary>Moves the newborn's vDSO to a place of ours.</summary>
+    public void PutAside(RemoteBatch batch, ulong address)
+    {
+        _aside = address;
+        foreach (Vma vma in _own)
+        {
+            Move(batch, vma.Start, address, vma.Length);
+            address += vma.Length;
+        }
+    }
+
+    /// <summary>Moves it to where the image has it, or away where the image has none.</summary>
+    public void PutInPlace(RemoteBatch batch, IEnumerable<VmaEntry> entries)
+    {
+        List<VmaEntry> saved = [.. entries];
+        ulong? code = saved.Find(e => Is(e, VmaStatus.Vdso))?.Start;
+        ulong? data = saved.Find(e => Is(e, VmaStatus.Vvar))?.Start;
+        ulong from = _aside;
+        foreach (Vma vma in _own)
+        {
+            if (IsVdso(vma) ? code is not null : data is not null)
+            {
+                ulong to = IsVdso(vma) ? code!.Value : data!.Value;
+                Move(batch, from, to, vma.Length);
+                data = IsVdso(vma) ? data : data + vma.Length;
+            }
+            else
+            {
+                batch.Add("munmap of the vDSO", SyscallNumber.munmap, from, vma.Length);
+            }
+
+            from += vma.Length;
+        }
+    }
+
+    private static bool Is(VmaEntry entry, VmaStatus status) => ((VmaStatus)entry.Status & status) != 0;
+
+    private static bool SameCode(int pid, Vma own, VmaEntry code, Func<ulong, byte[], bool> readImage)
+    {
+        byte[] ours = new byte[own.Length], theirs = new byte[own.Length];
+        ProcessVm.Read(pid, own.Start, ours);
+        return readImage(code.Start, theirs) && ours.AsSpan().SequenceEqual(theirs);
+    }
+
+    private static void Move(RemoteBatch batch, ulong from, ulong to, ulong length) =>
+        batch.Add(
+            $"mremap of the vDSO to {to:x}",
+            SyscallNumber.mremap,
+            from,
+            length,
+            length,
+            Kernel.Memory.MREMAP_MAYMOVE | Kernel.Memory.MREMAP_FIXED,
+            to);
+}
