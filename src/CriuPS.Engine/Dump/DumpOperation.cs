@@ -1,4 +1,11 @@
+using System.Diagnostics;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Compel.X64;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Dump;
 
@@ -8,11 +15,71 @@ namespace CriuPS.Engine.Dump;
 public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? events = null)
 {
     /// <summary>Lists everything in the tree that stops a dump, without touching it.</summary>
-    public IReadOnlyList<Errors.Refusal> Preflight(CancellationToken cancellation = default) =>
-        throw new NotImplementedException($"{options} {events} {cancellation}");
+    /// <exception cref="CriuException">The process does not exist or cannot be looked at.</exception>
+    public IReadOnlyList<Refusal> Preflight(CancellationToken cancellation = default)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        using ProcDirectory proc = new(options.Pid);
+        return Inspection.Of(proc, options, frozen: false).Refusals;
+    }
 
     /// <summary>Dumps the tree. On any failure or cancellation the tree runs on and no partial image set is left.</summary>
-    /// <exception cref="Errors.CriuException">It failed; everything was undone.</exception>
+    /// <exception cref="CriuException">It failed; everything was undone.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; everything was undone.</exception>
-    public DumpResult Run(CancellationToken cancellation = default) => throw new NotImplementedException($"{options} {events} {cancellation}");
+    public DumpResult Run(CancellationToken cancellation = default) => OperationThread.Run("criups dump", () => Dump(cancellation));
+
+    private DumpResult Dump(CancellationToken cancellation)
+    {
+        long start = Stopwatch.GetTimestamp();
+        if (Preflight(cancellation) is { Count: > 0 } refusals)
+        {
+            throw new RefusedException(refusals);
+        }
+
+        using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
+        WarmUp.Dump();
+        Tell(Stage.Freeze, $"stopping process {options.Pid}");
+        Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation);
+        using ProcDirectory proc = new(options.Pid);
+        long frozenAt = Stopwatch.GetTimestamp();
+        FrozenProcess frozen = FrozenProcess.Freeze(tracer, proc);
+        try
+        {
+            ProcessCapture capture = new(tracer, frozen, proc, images, options, events);
+            capture.Run();
+            cancellation.ThrowIfCancellationRequested();
+            TimeSpan? freeze = null;
+            if (options.FinalState == FinalState.Run)
+            {
+                frozen.Release();
+                freeze = Stopwatch.GetElapsedTime(frozenAt);
+            }
+
+            Tell(Stage.Images, "writing images to disk");
+            images.Complete(ProcessImages.Inventory());
+            frozen.Finish(options.FinalState);
+            freeze ??= Stopwatch.GetElapsedTime(frozenAt);
+            if (options.FinalState == FinalState.Kill)
+            {
+                frozen.AwaitEnd(tracer);
+            }
+
+            Tell(Stage.Finish, $"process {options.Pid} is dumped");
+            return Result(images, capture, freeze.Value, Stopwatch.GetElapsedTime(start));
+        }
+        catch
+        {
+            frozen.Release();
+            throw;
+        }
+    }
+
+    private DumpResult Result(ImageSet images, ProcessCapture capture, TimeSpan freeze, TimeSpan duration) => new()
+    {
+        Path = images.Path, Id = options.Pid, Processes = 1, Threads = capture.Threads, Pages = capture.Pages,
+        Bytes = images.ListFiles().Sum(f => new FileInfo(Path.Join(images.Path, f.Name)).Length),
+        FreezeTime = freeze, Duration = duration, FinalState = options.FinalState,
+    };
+
+    private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));
 }

@@ -5,7 +5,7 @@ using CriuPS.Engine.Proc;
 namespace CriuPS.Engine.Objects;
 
 /// <summary>One process while it is being dumped: what was read of it, and the images that are being filled.</summary>
-internal sealed class ProcessDump : IDisposable
+internal sealed class ProcessDump
 {
     public required int Pid { get; init; }
 
@@ -26,6 +26,4 @@ internal sealed class ProcessDump : IDisposable
 
     /// <summary>Its name for people.</summary>
     public string Name => Stat.Comm.ToDisplayString();
-
-    public void Dispose() => Proc.Dispose();
 }

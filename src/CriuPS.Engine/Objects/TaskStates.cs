@@ -19,6 +19,7 @@ internal static class TaskStates
         new Personality(),
         new ChildSubreaper(),
         new MembarrierRegistration(),
+        new MemoryLayout(),
         new TransparentHugePages(),
         new SignalActions(),
         new TaskName(),

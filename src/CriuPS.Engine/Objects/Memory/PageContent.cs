@@ -44,8 +44,7 @@ internal static class PageContent
             bool direct = !mapping.IsSpecial && mapping.Vma.Protection.HasFlag(VmaProtection.Read);
             foreach (PageRegion region in regions)
             {
-                runs.Add(new Run(region.Start, region.End - region.Start, offset, direct));
-                offset += (long)(region.End - region.Start);
+                offset = Add(runs, region, offset, direct);
             }
         }
 
@@ -125,6 +124,20 @@ internal static class PageContent
         {
             System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    // One call moves less than 2 GiB (read(2), notes): longer runs are cut.
+    private static long Add(List<Run> runs, PageRegion region, long offset, bool direct)
+    {
+        for (ulong start = region.Start; start < region.End;)
+        {
+            ulong length = Math.Min(region.End - start, BytesPerCall);
+            runs.Add(new Run(start, length, offset, direct));
+            start += length;
+            offset += (long)length;
+        }
+
+        return offset;
     }
 
     // Anonymous pages that exist. The kernel keeps guard pages as swap entries: they are none of the process's.

@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>
+/// The birth of the root of a tree with its old pid. A midwife, born from this process, makes the root by clone3 with set_tid and exits, so that the
+/// root belongs to init. Both are traced from their first instruction and die with the tracer (PTRACE_O_EXITKILL).
+/// </summary>
+internal sealed class Birth(Tracer tracer)
+{
+    private const int Options = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
+    private static readonly TimeSpan s_zombiePatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Makes the root.</summary>
+    /// <exception cref="CriuException">The pid is in use.</exception>
+    public Tracee Root(int pid)
+    {
+        AwaitFree(pid);
+        int midwifePid = Newborn.Create();
+        Tracee midwife = Tracee.Seize(tracer, midwifePid, midwifePid, Options);
+        midwife.AwaitFreeze();
+        try
+        {
+            midwife.Save();
+            Clone(midwife, pid);
+            return Tracee.Adopt(tracer, pid, pid);
+        }
+        finally
+        {
+            Signals.Kill(midwifePid, Signals.SIGKILL);
+            while (!tracer.Await(midwifePid, TimeSpan.FromSeconds(30), cancellable: false).IsGone)
+            {
+            }
+        }
+    }
+
+    /// <summary>Fails if a pid is in use; a dead process that nobody has reaped yet is waited for.</summary>
+    public void AwaitFree(int pid)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (Signals.Exists(pid))
+        {
+            tracer.Cancellation.ThrowIfCancellationRequested();
+            bool zombie = IsZombie(pid, out string holder);
+            if (!zombie || Stopwatch.GetElapsedTime(start) > s_zombiePatience)
+            {
+                throw InUse(pid, zombie ? $"{holder}, which is dead but not reaped by its parent" : holder);
+            }
+
+            Nap.Microseconds(2000);
+        }
+    }
+
+    private static CriuException InUse(int pid, string holder) => new("PidInUse", CriuErrorKind.AlreadyExists, $"pid {pid} is in use by {holder}")
+    {
+        Pid = pid, Errno = Errno.EEXIST, Remedy = "end that process, or restore in another pid namespace",
+    };
+
+    private static bool IsZombie(int pid, out string holder)
+    {
+        try
+        {
+            using ProcDirectory proc = new(pid);
+            ProcStat stat = ProcStat.Read(proc);
+            holder = stat.Pid == pid ? $"process {pid} ({stat.Comm.ToDisplayString()})" : "a thread";
+            return stat.IsZombie;
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone")
+        {
+            // Gone in this very moment, or a process group or session of that number still lives.
+            holder = "a process group or a session";
+            return true;
+        }
+    }
+
+    private static void Clone(Tracee midwife, int pid)
+    {
+        ulong scratch = midwife.Architecture.StackPointer(midwife.Original!.General);
+        Clone3.clone_args args = new()
+        {
+            flags = Clone3.CLONE_PTRACE, exit_signal = Signals.SIGCHLD, set_tid = scratch + (ulong)Marshal.SizeOf<Clone3.clone_args>(), set_tid_size = 1,
+        };
+        ProcessVm.Write(midwife.Pid, scratch, MemoryMarshal.AsBytes(new ReadOnlySpan<Clone3.clone_args>(in args)));
+        ProcessVm.Write(midwife.Pid, args.set_tid, BitConverter.GetBytes(pid));
+        long result = midwife.RunSyscall(
+            Newborn.SyscallAt(midwife.Architecture), SyscallNumber.clone3, scratch, (ulong)Marshal.SizeOf<Clone3.clone_args>());
+        if (result == -Errno.EEXIST)
+        {
+            IsZombie(pid, out string holder);
+            throw InUse(pid, holder);
+        }
+
+        if (Syscall.IsError(result))
+        {
+            throw new KernelException($"clone3(set_tid {pid})", (int)-result)
+            {
+                Pid = pid, Remedy = result == -Errno.EPERM ? "CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN is needed to choose a pid" : null,
+            };
+        }
+    }
+}
