@@ -6,8 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Compel;
 
 /// <summary>
-/// Our code in the live tasks of one process. It is safe against our own death: a task that has done its program waits in a read of a socket whose
-/// other end only we hold; at end of file the kernel's sigreturn puts every register and the signal mask back.
+/// Our code in the live tasks of one process. It is safe against our own death: a task that has done its program waits for the end of a socket whose
+/// other end only we hold; when we die the kernel's sigreturn puts every register and the signal mask back.
 /// </summary>
 /// <remarks>
 /// Two moments are not covered, of some ten microseconds each: while a single system call runs on borrowed registers at infection, before the
@@ -114,7 +114,11 @@ internal sealed class Parasite
             program.BeginTail();
             ulong word = program.Put((ulong)task.Tid);
             program.Try("report", SyscallNumber.sendto, _remoteSocket, word, sizeof(ulong), UnixSocket.MSG_NOSIGNAL, 0, 0);
-            program.Try("wait", SyscallNumber.recvfrom, _remoteSocket, word, sizeof(ulong), 0, 0, 0);
+
+            // Data does not end this wait, only the other end's death does; then the task takes our socket away before it goes home.
+            ulong wait = program.Put(new UnixSocket.pollfd { fd = _remoteSocket });
+            program.Try("wait", SyscallNumber.poll, wait, 1, -1);
+            program.Try("close", SyscallNumber.close, _remoteSocket);
             program.Store(task.Pid);
         }
 
@@ -135,7 +139,13 @@ internal sealed class Parasite
     {
         foreach (Tracee task in _parked)
         {
-            Park(task);
+            task.Interrupt();
+            if (!IsInside(task))
+            {
+                // It went home by itself: what it has now is its own.
+                task.Save();
+            }
+
             if (task != _leader)
             {
                 task.PutBack();
@@ -191,12 +201,17 @@ internal sealed class Parasite
         task.StartProgram(_arena.Interpreter, program.Address);
     }
 
-    // Out of the read: the task stands in the interpreter, unless something let it go home.
+    private bool IsInside(Tracee task)
+    {
+        ulong ip = task.InstructionPointer();
+        return ip >= _arena.Interpreter && ip < _arena.Data;
+    }
+
+    // Out of the wait: the task stands in the interpreter, unless something let it go home.
     private void Park(Tracee task)
     {
         task.Interrupt();
-        ulong ip = task.InstructionPointer();
-        if (ip < _arena.Interpreter || ip >= _arena.Data)
+        if (!IsInside(task))
         {
             throw new CriuException("ParasiteLost", CriuErrorKind.KernelFailure, $"task {task.Tid} left the parasite's code by itself")
             {

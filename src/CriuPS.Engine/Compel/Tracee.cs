@@ -11,6 +11,7 @@ internal sealed class Tracee
 
     private readonly Tracer _tracer;
     private readonly List<int> _heldSignals = [];
+    private bool _running;
 
     private Tracee(Tracer tracer, int pid, int tid)
     {
@@ -123,6 +124,7 @@ internal sealed class Tracee
         Architecture.PrepareInterpreter(general, interpreter, program);
         Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
         Ptrace.Continue(Tid);
+        _running = true;
     }
 
     /// <summary>Waits until the task runs into the trap at the end of a program.</summary>
@@ -134,6 +136,7 @@ internal sealed class Tracee
             ThrowIfGone(status);
             if (status.StopSignal == Signals.SIGTRAP && status.Event == 0)
             {
+                _running = false;
                 return;
             }
 
@@ -162,9 +165,14 @@ internal sealed class Tracee
         Ptrace.Continue(Tid);
     }
 
-    /// <summary>Stops the task again wherever it is.</summary>
+    /// <summary>Stops the task again wherever it is; one that stands still is left alone.</summary>
     public void Interrupt()
     {
+        if (!_running)
+        {
+            return;
+        }
+
         Ptrace.Interrupt(Tid);
         while (true)
         {
@@ -172,6 +180,7 @@ internal sealed class Tracee
             ThrowIfGone(status);
             if (status.IsEventStop)
             {
+                _running = false;
                 return;
             }
 
