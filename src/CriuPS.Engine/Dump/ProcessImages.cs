@@ -102,6 +102,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             previous = entry;
         }
 
+        process.Mm.Vmas.AddRange(GuardRegions.Find(process.Proc, process.Mappings));
         set.WriteSingle(ImageType.Mm, (ulong)process.Pid, process.Mm);
     }
 

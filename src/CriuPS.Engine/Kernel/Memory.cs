@@ -8,7 +8,7 @@ internal static class Memory
     public const int MAP_NORESERVE = 0x4000, MAP_STACK = 0x20000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000, MAP_DROPPABLE = 8;
     public const int MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
     public const int MADV_RANDOM = 1, MADV_SEQUENTIAL = 2, MADV_DONTFORK = 10, MADV_MERGEABLE = 12, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15;
-    public const int MADV_DONTDUMP = 16, MADV_WIPEONFORK = 18, MADV_POPULATE_WRITE = 23;
+    public const int MADV_DONTDUMP = 16, MADV_WIPEONFORK = 18, MADV_POPULATE_WRITE = 23, MADV_GUARD_INSTALL = 102;
 
     /// <summary>The page size; the only one of x86-64.</summary>
     public const int PageSize = 4096;

@@ -227,6 +227,11 @@ internal sealed class ProcessRestore : IDisposable
             MappingRestore.Settle(_batch, entry, HasContent(entry));
         }
 
+        foreach (VmaEntry guard in _saved.Mm.Vmas.Where(GuardRegions.IsGuard))
+        {
+            GuardRegions.Install(_batch, guard);
+        }
+
         _vdso.PutInPlace(_batch, _saved.Mm.Vmas);
         using SafeFileHandle exe = RegularFile.Open(_saved.File(_saved.Mm.ExeFileId, "the executable").Reg, Fcntl.O_RDONLY);
         int number = _channel!.Send([exe])[0];
@@ -348,7 +353,7 @@ internal sealed class ProcessRestore : IDisposable
     }
 
     private IEnumerable<VmaEntry> Plain() =>
-        _saved.Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall)) == 0);
+        _saved.Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall | VmaStatus.Guard)) == 0);
 
     private static bool HasFile(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
 

@@ -166,7 +166,7 @@ internal sealed class SavedProcess : IDisposable
         const VmaStatus Supported = VmaStatus.Regular | VmaStatus.Stack | VmaStatus.Vsyscall | VmaStatus.Vdso | VmaStatus.Heap | VmaStatus.FilePrivate
             | VmaStatus.FileShared | VmaStatus.AnonymousPrivate | VmaStatus.Vvar;
         ulong last = 0;
-        foreach (VmaEntry entry in Mm.Vmas)
+        foreach (VmaEntry entry in Mm.Vmas.Where(e => !GuardRegions.IsGuard(e)))
         {
             VmaStatus status = (VmaStatus)entry.Status;
             if (entry.Start < last || entry.End <= entry.Start || entry.Start % Kernel.Memory.PageSize != 0)
