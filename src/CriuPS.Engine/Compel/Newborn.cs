@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
 
@@ -18,8 +17,8 @@ internal static unsafe class Newborn
     private const int SIG_SETMASK = 2;
     private const int HeaderSize = 64, ProgramHeaderSize = 56, EntryOffset = HeaderSize + 2 * ProgramHeaderSize;
 
-    [StructLayout(LayoutKind.Sequential)]
-    private struct birth
+    /// <summary>The third argument of the birth function, see the assembler's BirthX64.</summary>
+    private struct BirthArguments
     {
         public long descriptor;
         public byte* path;
@@ -58,7 +57,7 @@ internal static unsafe class Newborn
         {
             byte** arguments = stackalloc byte*[] { name, null };
             byte** environment = stackalloc byte*[] { null };
-            birth birth = new()
+            BirthArguments birth = new()
             {
                 descriptor = program.DangerousGetHandle(), path = &empty, arguments = arguments, environment = environment,
             };
@@ -72,7 +71,7 @@ internal static unsafe class Newborn
             // The child must not run our handlers: it begins, and stays, with all signals blocked.
             ulong all = ulong.MaxValue, old;
             Syscall.Check(Syscall.Invoke(SyscallNumber.rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, sizeof(ulong)), "rt_sigprocmask");
-            long pid = ((delegate* unmanaged<Clone3.clone_args*, long, birth*, long>)function)(&args, sizeof(Clone3.clone_args), &birth);
+            long pid = ((delegate* unmanaged<Clone3.clone_args*, long, BirthArguments*, long>)function)(&args, sizeof(Clone3.clone_args), &birth);
             Syscall.Check(Syscall.Invoke(SyscallNumber.rt_sigprocmask, SIG_SETMASK, (long)&old, 0, sizeof(ulong)), "rt_sigprocmask");
             return (int)Syscall.Check(pid, () => $"clone3(flags 0x{flags:x})");
         }

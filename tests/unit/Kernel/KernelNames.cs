@@ -34,6 +34,14 @@ internal static class KernelNames
         ["ERESTARTNOHAND"] = (514, "include/linux/errno.h"),
         ["ERESTART_RESTARTBLOCK"] = (516, "include/linux/errno.h"),
         ["SCM_MAX_FD"] = (253, "include/net/scm.h"),
+        ["MFD_EXEC"] = (0x10, "include/uapi/linux/memfd.h of 6.3"),
+        ["MEMBARRIER_CMD_GET_REGISTRATIONS"] = (512, "include/uapi/linux/membarrier.h of 6.3"),
+        ["MADV_GUARD_INSTALL"] = (102, "include/uapi/asm-generic/mman-common.h of 6.13"),
+        ["PR_SET_MDWE"] = (65, "include/uapi/linux/prctl.h of 6.3"),
+        ["PR_GET_MDWE"] = (66, "include/uapi/linux/prctl.h of 6.3"),
+        ["PR_TIMER_CREATE_RESTORE_IDS"] = (77, "include/uapi/linux/prctl.h of 6.15"),
+        ["PR_TIMER_CREATE_RESTORE_IDS_OFF"] = (0, "include/uapi/linux/prctl.h of 6.15"),
+        ["PR_TIMER_CREATE_RESTORE_IDS_ON"] = (1, "include/uapi/linux/prctl.h of 6.15"),
         ["MAP_DROPPABLE"] = (8, "include/uapi/linux/mman.h of 6.11"),
         ["__NR_cachestat"] = (451, "syscall_64.tbl of 6.5"),
         ["__NR_fchmodat2"] = (452, "syscall_64.tbl of 6.6"),
@@ -47,6 +55,7 @@ internal static class KernelNames
     public static readonly Dictionary<string, (string Type, Func<string, string> Field)> Renamed = new()
     {
         ["StackT"] = ("stack_t", name => name),
+        ["stat"] = ("struct stat", StatField),
         ["UserRegs"] = ("struct user_regs_struct", UserRegister),
         ["PageRegionRecord"] = ("struct page_region", name => name),
         ["PagemapScanArgument"] = ("struct pm_scan_arg", name => name),
@@ -71,6 +80,7 @@ internal static class KernelNames
         #undef flock64
         #undef sched_param
         #undef ucontext
+        struct BirthArguments { long descriptor; void *path, *arguments, *environment; }; // ours: src/CriuPS.Assembler/BirthX64.cs
         #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst
         struct page_region { __u64 start, end, categories; };
         struct pm_scan_arg
@@ -87,6 +97,18 @@ internal static class KernelNames
         };
         #endif
         """;
+
+    // The C library keeps times as a structure, and calls what is unused otherwise.
+    private static string StatField(string name) => name switch
+    {
+        "st_atime_nsec" => "st_atim.tv_nsec",
+        "st_mtime_nsec" => "st_mtim.tv_nsec",
+        "st_ctime_nsec" => "st_ctim.tv_nsec",
+        "__unused0" => "__glibc_reserved[0]",
+        "__unused1" => "__glibc_reserved[1]",
+        "__unused2" => "__glibc_reserved[2]",
+        _ => name,
+    };
 
     // The kernel's own name of a register is shorter than the one in sys/user.h.
     private static string UserRegister(string name) => name switch
