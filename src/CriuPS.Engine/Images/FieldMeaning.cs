@@ -1,3 +1,4 @@
+using CriuPS.Engine.Images.Schema;
 using Google.Protobuf.Reflection;
 
 namespace CriuPS.Engine.Images;
@@ -59,8 +60,11 @@ internal sealed class FieldBook
         return facts;
     }
 
+    // One number is a name that the schema does not tell of.
     private static FieldFacts Read(FieldDescriptor field) =>
-        field.GetOptions()?.GetExtension(Schema.OptsExtensions.Criu) is not { } options ? new FieldFacts(field, FieldMeaning.Plain, null)
+        field.ContainingType == MntEntry.Descriptor && field.FieldNumber == MntEntry.FstypeFieldNumber
+            ? new FieldFacts(field, FieldMeaning.Named, ValueNames.Of(MountsReflection.Descriptor.EnumTypes.Single(type => type.Name == "fstype")))
+        : field.GetOptions()?.GetExtension(OptsExtensions.Criu) is not { } options ? new FieldFacts(field, FieldMeaning.Plain, null)
         : options.Hex ? new FieldFacts(field, FieldMeaning.Hex, null)
         : options.HasFlags ? new FieldFacts(field, FieldMeaning.Flags, ValueNames.Flags(options.Flags))
         : options.HasDict ? new FieldFacts(field, FieldMeaning.Named, ValueNames.Values(options.Dict, field.Name))

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Google.Protobuf.Reflection;
 
 namespace CriuPS.Engine.Images;
 
@@ -43,6 +44,9 @@ internal sealed class ValueNames
         ("sk", "proto") => s_protocol,
         _ => null,
     };
+
+    /// <summary>Names of the values of an enum.</summary>
+    public static ValueNames Of(EnumDescriptor type) => new([.. type.Values.Select(value => (value.Name, (ulong)value.Number))]);
 
     /// <summary>The name of a value, or null.</summary>
     public string? NameOf(ulong value) => _names.FirstOrDefault(pair => pair.Value == value).Name;
