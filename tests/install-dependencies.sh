@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the tests need from Debian's packages, and only what is missing:
+#   gcc, make, the C library's and the kernel's headers   the targets, and the comparison of structures with the headers
+#   python3, perl, gzip                                   programs that are checkpointed
+#   crit, criu                                            decoding our images, and images of CRIU's own to read
+#   setpriv                                               tests as another user
+set -euo pipefail
+
+# command:package
+wanted=(gcc:gcc make:make python3:python3 perl:perl gzip:gzip setpriv:util-linux crit:criu criu:criu)
+
+missing=()
+for pair in "${wanted[@]}"; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+[[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
+[[ -e /usr/include/linux/ptrace.h ]] || missing+=(linux-libc-dev)
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+echo "installing for the tests: ${missing[*]}"
+as_root=()
+if ((EUID != 0)); then
+    as_root=(sudo)
+fi
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
