@@ -55,7 +55,7 @@ function Test-Unit {
     $project = "$root/tests/unit"
     Invoke-Program $dotnet build, $project, '-c', 'Release', '-v', 'q', '-nologo'
     $report = "$out/test/unit.xml"
-    $arguments = @("$project/bin/Release/net10.0/CriuPS.Tests.dll", '-noLogo', '-noColor', '-xml', $report)
+    $arguments = @("$project/bin/Release/net10.0/CriuPS.Tests.dll", '-noLogo', '-noColor', '-result-xml', $report)
     if ($Filter -ne '*') {
         $arguments += '-class', $Filter
     }
@@ -67,7 +67,7 @@ function Test-Unit {
 
     $sum = @{ Passed = 0; Failed = 0; Skipped = 0 }
     foreach ($assembly in ([xml][IO.File]::ReadAllText($report)).assemblies.assembly) {
-        $sum.Passed += [int]$assembly.passed
+        $sum.Passed += [int]$assembly.GetAttribute('passed')
         $sum.Failed += [int]$assembly.failed + [int]$assembly.errors
         $sum.Skipped += [int]$assembly.skipped + [int]$assembly.'not-run'
     }
@@ -110,7 +110,7 @@ function Test-Everything {
     $total = @{ Passed = 0; Failed = 0; Skipped = 0 }
     foreach ($suite in 'Test-Unit', 'Test-Pester') {
         try {
-            $sum = & $suite
+            $sum = @(& $suite)[-1]
             foreach ($key in 'Passed', 'Failed', 'Skipped') {
                 $total[$key] += $sum[$key]
             }
