@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
-/// <summary>read(2) and pread(2) on descriptors that are no ordinary files, where the library's streams would ask for length and position.</summary>
+/// <summary>read(2) and pread(2) on descriptors that are no ordinary files, of which a stream would ask length and position.</summary>
 internal static class FileRead
 {
     /// <summary>Reads at the descriptor's own position.</summary>

@@ -67,7 +67,7 @@ internal static class PagemapScan
 
     /// <summary>Runs one scan.</summary>
     /// <param name="pagemap">/proc/PID/pagemap, opened for reading.</param>
-    /// <param name="argument">The query; <c>size</c>, <c>vec</c> and <c>vec_len</c> are filled in here, <c>walk_end</c> by the kernel.</param>
+    /// <param name="argument">The query; size, vec and vec_len are filled in here, walk_end by the kernel.</param>
     /// <param name="output">Takes the regions.</param>
     /// <returns>The number of regions, or minus an errno (ENOTTY: the kernel is older than 6.7).</returns>
     public static unsafe long Invoke(SafeFileHandle pagemap, ref PagemapScanArgument argument, Span<PageRegionRecord> output)

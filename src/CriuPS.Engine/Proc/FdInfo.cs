@@ -22,7 +22,7 @@ public sealed class FdInfo
     /// <summary>Access mode and O_* flags of the open file, and O_CLOEXEC if the descriptor itself is close-on-exec.</summary>
     public uint Flags { get; private set; }
 
-    /// <summary>The mount that it was opened on: the number in mountinfo, or one of the kernel's own mounts that are not listed there.</summary>
+    /// <summary>The mount that it was opened on: a number of mountinfo, or of one that only the kernel has.</summary>
     public int MountId { get; private set; }
 
     /// <summary>The inode number; null before Linux 5.14.</summary>

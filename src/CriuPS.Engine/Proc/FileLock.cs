@@ -51,7 +51,7 @@ public enum LeaseState
 /// <param name="Kind">Whose it is.</param>
 /// <param name="Type">What it allows.</param>
 /// <param name="Lease">For leases: how firm it is.</param>
-/// <param name="Pid">Who took it, in the reader's pid namespace; -1 for open file descriptions, 0 for somebody who is not seen from here.</param>
+/// <param name="Pid">Who took it, in the reader's pid namespace; -1 for open file descriptions, 0 for somebody not seen from here.</param>
 /// <param name="DeviceMajor">Major number of the file system's device.</param>
 /// <param name="DeviceMinor">Minor number of the file system's device.</param>
 /// <param name="Inode">The file's inode number.</param>

@@ -47,7 +47,7 @@ public sealed record MountInfo
     /// <summary>What the file system was mounted from; may be empty.</summary>
     public required OsText Source { get; init; }
 
-    /// <summary>Options of the file system, separated by commas; a comma inside a value is written <c>\054</c>, so they are left escaped.</summary>
+    /// <summary>Options of the file system, separated by commas; left escaped, for a comma inside a value is <c>\054</c>.</summary>
     public required OsText SuperOptions { get; init; }
 
     /// <summary>Reads the mounts of a process's mount namespace, as far as its root lets them be seen.</summary>

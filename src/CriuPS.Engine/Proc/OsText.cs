@@ -55,11 +55,12 @@ public readonly struct OsText : IEquatable<OsText>
     /// <summary>The bytes read as UTF-8; what is not UTF-8 becomes U+FFFD.</summary>
     public override string ToString() => Encoding.UTF8.GetString(Bytes);
 
-    /// <summary>The text on one line and safe for a terminal: control characters are written as <c>\n</c>, <c>\t</c> or <c>\x1b</c>.</summary>
+    /// <summary>The text on one line and safe for a terminal: control characters become <c>\n</c>, <c>\t</c> or <c>\x1b</c>.</summary>
     public string ToDisplayString()
     {
         string text = ToString();
-        return text.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0 && text.AsSpan().IndexOfAnyInRange('\x7f', '\x9f') < 0 ? text : Escape(text);
+        bool safe = text.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0 && text.AsSpan().IndexOfAnyInRange('\x7f', '\x9f') < 0;
+        return safe ? text : Escape(text);
     }
 
     private static string Escape(string text)

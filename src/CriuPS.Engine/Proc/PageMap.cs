@@ -105,7 +105,7 @@ public sealed class PageMap : IDisposable
         }
     }
 
-    /// <summary>Reads entries of the file, one for each page from <paramref name="start"/> on, as <see cref="PageMapEntry"/> explains them.</summary>
+    /// <summary>Reads entries of the file, one for each page from <paramref name="start"/> on.</summary>
     /// <param name="start">First address, a multiple of the page size.</param>
     /// <param name="entries">Takes them.</param>
     /// <returns>How many were read: fewer at the end of the address space.</returns>

@@ -41,7 +41,7 @@ public static class ProcAttributes
         "coredump_filter",
         static (text, source) => text.IsEmpty ? null : new ProcCursor(text, source).SmallHex("a mask in hexadecimal"));
 
-    /// <summary>The executable, as a descriptor's link is (<see cref="ProcDescriptors.ReadLink"/>); null for kernel threads and zombies.</summary>
+    /// <summary>The executable, in the form of <see cref="ProcDescriptors.ReadLink"/>; null for kernel threads and zombies.</summary>
     /// <inheritdoc cref="ProcDirectory.ReadLinkText"/>
     public static OsText? ReadExe(ProcDirectory directory) => OptionalLink(directory, "exe");
 

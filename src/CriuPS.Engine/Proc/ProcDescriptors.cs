@@ -8,8 +8,8 @@ public static class ProcDescriptors
     public static List<int> List(ProcDirectory directory) => directory.ListNumbers("fd");
 
     /// <summary>
-    /// What a descriptor leads to: a path, with the suffix <c> (deleted)</c> if it is removed, or <c>socket:[INODE]</c>, <c>pipe:[INODE]</c>,
-    /// <c>anon_inode:[eventfd]</c>, <c>net:[INODE]</c> and the like. Nothing in it is escaped.
+    /// What a descriptor leads to: a path, with the suffix <c> (deleted)</c> if it is removed, or <c>socket:[INODE]</c>,
+    /// <c>pipe:[INODE]</c>, <c>anon_inode:[eventfd]</c>, <c>net:[INODE]</c> and the like. Nothing in it is escaped.
     /// </summary>
     /// <param name="directory">The process.</param>
     /// <param name="fd">The descriptor's number; <c>ProcFileMissing</c> if it is not open.</param>

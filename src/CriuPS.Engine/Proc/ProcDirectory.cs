@@ -91,7 +91,7 @@ public sealed class ProcDirectory : IDisposable
     public SafeFileHandle Open(string file, int flags) =>
         OpenAt.TryOpen(_directory, CString.From(file), flags, out int errno) ?? throw Failure("openat", file, errno);
 
-    /// <summary>Reads a link below the directory, e.g. <c>exe</c> or <c>fd/7</c>; the bytes are the kernel's, nothing in them is escaped.</summary>
+    /// <summary>Reads a link below the directory, e.g. <c>exe</c> or <c>fd/7</c>; nothing in it is escaped.</summary>
     /// <inheritdoc cref="Parse{T}"/>
     public OsText ReadLinkText(string link) =>
         TryReadLinkText(link, out int errno) ?? throw Failure("readlinkat", link, errno);
@@ -160,12 +160,15 @@ public sealed class ProcDirectory : IDisposable
         return ProcFile.List(handle, source, parser, errno => Failure("getdents64", subdirectory, errno));
     }
 
-    private CriuException Gone() =>
-        new("ProcessGone", CriuErrorKind.NotFound, Tid == Pid ? $"process {Pid} does not exist" : $"task {Tid} of process {Pid} does not exist")
+    private CriuException Gone()
+    {
+        string who = Tid == Pid ? $"process {Pid}" : $"task {Tid} of process {Pid}";
+        return new CriuException("ProcessGone", CriuErrorKind.NotFound, $"{who} does not exist")
         {
             Pid = Pid,
             Subject = Path,
             Errno = Errno.ESRCH,
             Remedy = "it has ended, or the number belongs to another pid namespace",
         };
+    }
 }

@@ -9,7 +9,8 @@ namespace CriuPS.Engine.Proc;
 /// <param name="BytesWritten">Bytes sent to storage.</param>
 /// <param name="CancelledBytes">Bytes that were to be sent but whose file was truncated before.</param>
 public readonly record struct ProcIo(
-    ulong CharactersRead, ulong CharactersWritten, ulong ReadCalls, ulong WriteCalls, ulong BytesRead, ulong BytesWritten, long CancelledBytes)
+    ulong CharactersRead, ulong CharactersWritten, ulong ReadCalls, ulong WriteCalls,
+    ulong BytesRead, ulong BytesWritten, long CancelledBytes)
 {
     /// <summary>Reads the counters; needs leave to trace the process.</summary>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>

@@ -3,7 +3,7 @@ namespace CriuPS.Engine.Proc;
 /// <summary>The <c>Key:</c> that begins a line of many /proc files.</summary>
 internal static class ProcKey
 {
-    /// <summary>Takes the key and its colon off a line; widened to characters so that a <c>switch</c> can compare it without a string.</summary>
+    /// <summary>Takes key and colon off a line; the key is widened so that a <c>switch</c> can compare it without a string.</summary>
     /// <param name="line">The line; moves behind the colon.</param>
     /// <param name="buffer">Takes the key.</param>
     /// <returns>The key's length.</returns>

@@ -8,7 +8,8 @@ public static class ProcMaps
     /// <summary>Reads the mappings. A process that runs may change them in between; of a frozen one they are exact.</summary>
     /// <remarks>
     /// The text has <c>\012</c> for a newline but leaves backslashes alone (fs/proc/task_mmu.c, show_vma_header_prefix and its callers), so
-    /// that a file whose name holds those four characters looks the same. For such a path the link in map_files decides, where it can be read.
+    /// that a file whose name holds those four characters looks the same. For such a path the link in map_files decides, where it can be
+    /// read.
     /// </remarks>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
     public static List<Vma> Read(ProcDirectory directory)

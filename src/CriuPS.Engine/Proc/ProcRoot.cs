@@ -15,7 +15,8 @@ public static class ProcRoot
     public static List<int> ListPids()
     {
         using SafeFileHandle proc = OpenAt.Open("/proc", OpenAt.O_RDONLY | OpenAt.O_DIRECTORY);
-        List<int> pids = ProcFile.List(proc, new ProcSource("/proc", null), PidOrZero, errno => new KernelException("getdents64(/proc)", errno));
+        var source = new ProcSource("/proc", null);
+        List<int> pids = ProcFile.List(proc, source, PidOrZero, errno => new KernelException("getdents64(/proc)", errno));
         pids.RemoveAll(pid => pid == 0);
         return pids;
     }

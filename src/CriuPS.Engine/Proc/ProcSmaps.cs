@@ -30,7 +30,7 @@ public readonly record struct VmaUsage(
 /// <param name="Usage">How much memory it takes.</param>
 public readonly record struct SmapsEntry(Vma Vma, VmFlags Flags, OsText UnknownFlags, int ProtectionKey, long PageSize, VmaUsage Usage);
 
-/// <summary>/proc/PID/smaps: the mappings with their flags and their memory. The kernel walks the page tables for it: far dearer than maps.</summary>
+/// <summary>/proc/PID/smaps: the mappings with flags and memory. The kernel walks the page tables for it: far dearer than maps.</summary>
 public static class ProcSmaps
 {
     private const int KiB = 1024;

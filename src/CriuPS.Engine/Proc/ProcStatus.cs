@@ -173,8 +173,9 @@ public sealed record ProcStatus
         return required == RequiredLines ? status : throw source.Malformed($"{RequiredLines} lines that every kernel writes", text);
     }
 
-    private static bool IsRequired(scoped ReadOnlySpan<char> key) => key is "Name" or "State" or "Tgid" or "Pid" or "PPid" or "Uid" or "Gid"
-        or "Groups" or "Threads" or "SigPnd" or "ShdPnd" or "SigBlk" or "SigIgn" or "SigCgt" or "CapInh" or "CapPrm" or "CapEff" or "CapBnd";
+    private static bool IsRequired(scoped ReadOnlySpan<char> key) => key is "Name" or "State" or "Tgid" or "Pid" or "PPid"
+        or "Uid" or "Gid" or "Groups" or "Threads" or "SigPnd" or "ShdPnd" or "SigBlk" or "SigIgn" or "SigCgt"
+        or "CapInh" or "CapPrm" or "CapEff" or "CapBnd";
 
     private bool SetIdentity(scoped ReadOnlySpan<char> key, ref ProcCursor line)
     {

@@ -44,7 +44,7 @@ public readonly record struct Vma(
     /// <summary>Number of bytes.</summary>
     public ulong Length => End - Start;
 
-    /// <summary>Whether a file stands behind it; memory shared between processes, memfd and SysV segments count, the vDSO does not.</summary>
+    /// <summary>Whether a file stands behind it; shared anonymous memory, memfd and SysV segments count, the vDSO does not.</summary>
     public bool HasFile => Inode != 0;
 
     /// <summary>Whether the kernel wrote <c> (deleted)</c> behind the path, or the file is called so.</summary>

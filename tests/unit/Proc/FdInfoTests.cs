@@ -8,6 +8,7 @@ namespace CriuPS.Tests.Proc;
 public sealed class FdInfoTests
 {
     private const string Common = "pos:\t-3\nflags:\t02100002\nmnt_id:\t27\nino:\t1030\n";
+    private const long End = long.MaxValue;
 
     [Fact]
     public void Every_descriptor_has_the_common_lines()
@@ -122,13 +123,12 @@ public sealed class FdInfoTests
 
         Assert.Equal(
             [
-                new FileLock(1, false, FileLockKind.Flock, FileLockType.Write, LeaseState.Active, 26396, 0xfe, 0, 11657458, 0, long.MaxValue),
+                new FileLock(1, false, FileLockKind.Flock, FileLockType.Write, LeaseState.Active, 26396, 0xfe, 0, 11657458, 0, End),
                 new FileLock(2, false, FileLockKind.Posix, FileLockType.Read, LeaseState.Active, 0, 0xfe, 0x1f, ulong.MaxValue, 5, 14),
                 new FileLock(
-                    3, false, FileLockKind.OpenFileDescription, FileLockType.Write, LeaseState.Active, -1, 0, 0x15, 1, 100, long.MaxValue - 1),
-                new FileLock(4, false, FileLockKind.Lease, FileLockType.Read, LeaseState.Active, 26396, 0xfe, 0, 11657479, 0, long.MaxValue),
-                new FileLock(
-                    5, false, FileLockKind.Lease, FileLockType.Unlock, LeaseState.Breaking, 26396, 0xfe, 0, 11657479, 0, long.MaxValue),
+                    3, false, FileLockKind.OpenFileDescription, FileLockType.Write, LeaseState.Active, -1, 0, 0x15, 1, 100, End - 1),
+                new FileLock(4, false, FileLockKind.Lease, FileLockType.Read, LeaseState.Active, 26396, 0xfe, 0, 11657479, 0, End),
+                new FileLock(5, false, FileLockKind.Lease, FileLockType.Unlock, LeaseState.Breaking, 26396, 0xfe, 0, 11657479, 0, End),
             ],
             info.Locks);
     }
@@ -136,7 +136,8 @@ public sealed class FdInfoTests
     [Fact]
     public void Waiting_locks_are_marked()
     {
-        List<FileLock> locks = FileLock.ParseFile("1: FLOCK  ADVISORY  WRITE 5 fe:00:9 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 6 fe:00:9 0 EOF\n"u8);
+        List<FileLock> locks = FileLock.ParseFile(
+            "1: FLOCK  ADVISORY  WRITE 5 fe:00:9 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 6 fe:00:9 0 EOF\n"u8);
 
         Assert.Equal([(1L, false, 5), (1L, true, 6)], locks.Select(l => (l.Id, l.Waiting, l.Pid)));
     }

@@ -62,7 +62,8 @@ public sealed class HostileChild : IDisposable
 
     private static void Compile(string source, string program)
     {
-        using Process gcc = Process.Start(new ProcessStartInfo("gcc", ["-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "-o", program, source]))!;
+        string[] arguments = ["-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "-o", program, source];
+        using Process gcc = Process.Start(new ProcessStartInfo("gcc", arguments))!;
         gcc.WaitForExit();
         Assert.Equal(0, gcc.ExitCode);
     }

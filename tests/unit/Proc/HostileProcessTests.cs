@@ -73,7 +73,8 @@ public sealed class HostileProcessTests(HostileChild child) : IClassFixture<Host
 
         Assert.Equal(ProcMaps.Read(child.Proc), smaps.Select(e => e.Vma));
         SmapsEntry pages = smaps.Single(e => e.Vma.Start == child.Address("pages-private"));
-        Assert.Equal(VmFlags.Read | VmFlags.Write | VmFlags.NoHugePage, pages.Flags & (VmFlags.Read | VmFlags.Write | VmFlags.NoHugePage | VmFlags.Shared));
+        const VmFlags Wanted = VmFlags.Read | VmFlags.Write | VmFlags.NoHugePage;
+        Assert.Equal(Wanted, pages.Flags & (Wanted | VmFlags.Shared));
         Assert.Equal((4096L, 3 * 4096L), (pages.PageSize, pages.Usage.Anonymous));
         Assert.Contains(smaps, e => e.Vma.Path.ToString() == "[stack]" && e.Flags.HasFlag(VmFlags.GrowsDown));
         Assert.All(smaps, e => Assert.True(e.UnknownFlags.IsEmpty, e.UnknownFlags.ToString()));
@@ -82,7 +83,8 @@ public sealed class HostileProcessTests(HostileChild child) : IClassFixture<Host
     [Fact]
     public void Descriptors_tell_their_kind()
     {
-        Assert.Equal((0x1234abcdul, false), (child.Descriptor("eventfd").EventFd!.Value.Count, child.Descriptor("eventfd").EventFd!.Value.Semaphore));
+        EventFdState eventFd = child.Descriptor("eventfd").EventFd!.Value;
+        Assert.Equal((0x1234abcdul, false), (eventFd.Count, eventFd.Semaphore == true));
         Assert.Equal(2u | 0x800 | 0x80000, child.Descriptor("eventfd").Flags);
         EpollTarget target = child.Descriptor("epoll").EpollTargets.Single();
         Assert.Equal((child.Number("fd-pipe"), 0x80000019u, 0xfedcba9876543210ul), (target.Fd, target.Events, target.Data));
@@ -159,7 +161,8 @@ public sealed class HostileProcessTests(HostileChild child) : IClassFixture<Host
     {
         using PageMap pageMap = PageMap.Open(child.Proc);
         ulong start = child.Address("pages-private");
-        var query = new PageQuery(PageCategories.Present, PageCategories.None, PageCategories.Present | PageCategories.File, PageCategories.File);
+        const PageCategories PresentNoFile = PageCategories.Present | PageCategories.File;
+        var query = new PageQuery(PageCategories.Present, AllOf: PresentNoFile, Inverted: PageCategories.File);
 
         List<PageRegion> regions = [];
         pageMap.Scan(start, start + 0x8000, query, regions);

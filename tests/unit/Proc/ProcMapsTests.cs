@@ -89,8 +89,9 @@ public sealed class ProcMapsTests
     // As show_vma_header_prefix and seq_file_path do it: the name starts at column 73 unless the numbers are longer.
     private static string Print(Vma vma)
     {
-        string letters = $"{(vma.Protection.HasFlag(VmaProtection.Read) ? 'r' : '-')}{(vma.Protection.HasFlag(VmaProtection.Write) ? 'w' : '-')}"
-            + $"{(vma.Protection.HasFlag(VmaProtection.Execute) ? 'x' : '-')}{(vma.Shared ? 's' : 'p')}";
+        char Letter(VmaProtection bit, char letter) => vma.Protection.HasFlag(bit) ? letter : '-';
+        string letters = $"{Letter(VmaProtection.Read, 'r')}{Letter(VmaProtection.Write, 'w')}{Letter(VmaProtection.Execute, 'x')}"
+            + (vma.Shared ? "s" : "p");
         string numbers = $"{vma.Start:x8}-{vma.End:x8} {letters} {vma.Offset:x8} {vma.DeviceMajor:x2}:{vma.DeviceMinor:x2} {vma.Inode} ";
         string path = vma.Path.ToString().Replace("\n", "\\012", StringComparison.Ordinal);
         return (path.Length == 0 ? numbers : numbers.PadRight(73) + path) + "\n";

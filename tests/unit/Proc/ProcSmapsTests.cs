@@ -51,8 +51,11 @@ public sealed class ProcSmapsTests
     [InlineData("Rss:                  12 kB", "Rss:                  x kB")]
     [InlineData("Rss:", "Rss")]
     [InlineData("7f0000000000-", "7f0000000000 ")]
-    public void Malformed_or_missing_lines_are_errors(string line, string replacement) =>
-        Assert.Equal("MalformedProc", Assert.Throws<CriuException>(() => Parse(Fixture.Replace(line, replacement, StringComparison.Ordinal))).Id);
+    public void Malformed_or_missing_lines_are_errors(string line, string replacement)
+    {
+        string text = Fixture.Replace(line, replacement, StringComparison.Ordinal);
+        Assert.Equal("MalformedProc", Assert.Throws<CriuException>(() => Parse(text)).Id);
+    }
 
     private static List<SmapsEntry> Parse(string text) => ProcSmaps.Parse(Encoding.UTF8.GetBytes(text));
 }

@@ -31,7 +31,8 @@ public sealed class ProcStatTests
         ProcStat stat = Parse($"4356 (head) R {Numbers}\n");
 
         Assert.Equal((4350, 2422, 34816, -1), (stat.ProcessGroup, stat.Session, stat.TerminalDevice, stat.TerminalForegroundGroup));
-        Assert.Equal((4194304u, 128ul, 1ul, 2ul, 3ul), (stat.Flags, stat.MinorFaults, stat.ChildrenMinorFaults, stat.MajorFaults, stat.ChildrenMajorFaults));
+        Assert.Equal((4194304u, 128ul, 1ul), (stat.Flags, stat.MinorFaults, stat.ChildrenMinorFaults));
+        Assert.Equal((2ul, 3ul), (stat.MajorFaults, stat.ChildrenMajorFaults));
         Assert.Equal((4ul, 5ul, -6L, 7L), (stat.UserTime, stat.SystemTime, stat.ChildrenUserTime, stat.ChildrenSystemTime));
         Assert.Equal((20, -5, 9, 89795ul), (stat.Priority, stat.Nice, stat.Threads, stat.StartTime));
         Assert.Equal((2998272ul, 431L, ulong.MaxValue), (stat.VirtualSize, stat.ResidentPages, stat.ResidentLimit));
@@ -79,5 +80,6 @@ public sealed class ProcStatTests
         Assert.True(stat.StartBrk > 0 && stat.EnvEnd > stat.ArgStart);
     }
 
-    private static ProcStat Parse(string text) => ProcStat.Parse(System.Text.Encoding.UTF8.GetBytes(text), new ProcSource("/proc/12/stat", 12));
+    private static ProcStat Parse(string text) =>
+        ProcStat.Parse(System.Text.Encoding.UTF8.GetBytes(text), new ProcSource("/proc/12/stat", 12));
 }

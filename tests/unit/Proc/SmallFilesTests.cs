@@ -20,7 +20,8 @@ public sealed class SmallFilesTests
     {
         ResourceLimit[] limits = ProcLimits.Parse(Bytes(Limits((i, hard) => hard ? "unlimited" : ((ulong)i * 1000).ToString())));
 
-        Assert.Equal(Enumerable.Range(0, 16).Select(i => new ResourceLimit((ResourceKind)i, (ulong)i * 1000, ResourceLimit.Unlimited)), limits);
+        IEnumerable<int> all = Enumerable.Range(0, 16);
+        Assert.Equal(all.Select(i => new ResourceLimit((ResourceKind)i, (ulong)i * 1000, ResourceLimit.Unlimited)), limits);
     }
 
     [Fact]
@@ -45,7 +46,8 @@ public sealed class SmallFilesTests
     public void Timers()
     {
         List<PosixTimer> timers = PosixTimer.ParseFile(
-            "ID: 1\nsignal: 60/00007fff86e452a8\nnotify: signal/pid.2634\nClockID: 0\nID: 0\nsignal: 0/(null)\nnotify: thread/tid.7\nClockID: -6\n"u8);
+            "ID: 1\nsignal: 60/00007fff86e452a8\nnotify: signal/pid.2634\nClockID: 0\n"u8
+            + "ID: 0\nsignal: 0/(null)\nnotify: thread/tid.7\nClockID: -6\n"u8);
 
         Assert.Equal(
             [
@@ -81,7 +83,8 @@ public sealed class SmallFilesTests
     [Fact]
     public void Io()
     {
-        const string Text = "rchar: 18446744073709551615\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: -7\n";
+        const string Text =
+            "rchar: 18446744073709551615\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: -7\n";
 
         Assert.Equal(new ProcIo(ulong.MaxValue, 2, 3, 4, 5, 6, -7), ProcIo.Parse(Bytes(Text)));
         Malformed(() => ProcIo.Parse(Bytes(Text[..40])));
@@ -119,7 +122,8 @@ public sealed class SmallFilesTests
         List<NamespaceLink> links = NamespaceLink.Read(self);
 
         Assert.Superset(
-            new HashSet<string> { "net", "mnt", "pid", "pid_for_children", "user", "uts", "ipc", "cgroup" }, links.Select(l => l.Name).ToHashSet());
+            new HashSet<string> { "net", "mnt", "pid", "pid_for_children", "user", "uts", "ipc", "cgroup" },
+            links.Select(l => l.Name).ToHashSet());
         Assert.Equal(links.Single(l => l.Name == "pid").Inode, links.Single(l => l.Name == "pid_for_children").Inode);
         Assert.Equal("pid", links.Single(l => l.Name == "pid_for_children").Type);
     }
