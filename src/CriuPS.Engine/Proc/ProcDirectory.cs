@@ -166,7 +166,6 @@ public sealed class ProcDirectory : IDisposable
         return new CriuException("ProcessGone", CriuErrorKind.NotFound, $"{who} does not exist")
         {
             Pid = Pid,
-            Subject = Path,
             Errno = Errno.ESRCH,
             Remedy = "it has ended, or the number belongs to another pid namespace",
         };
