@@ -116,7 +116,7 @@ internal sealed class Inspection
     private void LookAtMappings()
     {
         List<Mapping> mappings = [];
-        foreach (SmapsEntry entry in ProcSmaps.Read(Proc))
+        foreach (SmapsEntry entry in ProcSmaps.ReadFlags(Proc))
         {
             Mapping mapping = new(entry.Vma, entry.Flags);
             mappings.Add(mapping);

@@ -35,13 +35,14 @@ internal ref struct ProcCursor
     /// <summary>Passes over spaces and tabs, if there are any.</summary>
     public void SkipBlanks()
     {
+        ReadOnlySpan<byte> rest = _rest;
         int i = 0;
-        while (i < _rest.Length && _rest[i] is (byte)' ' or (byte)'\t')
+        while (i < rest.Length && rest[i] is (byte)' ' or (byte)'\t')
         {
             i++;
         }
 
-        _rest = _rest[i..];
+        _rest = rest[i..];
     }
 
     /// <summary>Takes bytes up to a separator, and the separator.</summary>
@@ -171,16 +172,12 @@ internal ref struct ProcCursor
     private ulong Number(uint radix, string expected)
     {
         SkipBlanks();
+        ReadOnlySpan<byte> rest = _rest;
         ulong value = 0;
+        uint digit = 0;
         int i = 0;
-        for (; i < _rest.Length; i++)
+        for (; i < rest.Length && (digit = DigitOf(rest[i])) < radix; i++)
         {
-            uint digit = DigitOf(_rest[i]);
-            if (digit >= radix)
-            {
-                break;
-            }
-
             // The division is slow, and below this bound no digit of a radix up to 16 can overflow.
             if (value >> 60 != 0 && value > (ulong.MaxValue - digit) / radix)
             {
@@ -191,20 +188,19 @@ internal ref struct ProcCursor
         }
 
         // A digit of a larger radix, or a letter, right behind it means that this was no number of this radix.
-        if (i == 0 || (i < _rest.Length && char.IsAsciiLetterOrDigit((char)_rest[i])))
+        if (i == 0 || (i < rest.Length && char.IsAsciiLetterOrDigit((char)rest[i])))
         {
             Fail(expected);
         }
 
-        _rest = _rest[i..];
+        _rest = rest[i..];
         return value;
     }
 
-    private static uint DigitOf(byte c) => c switch
+    // Two comparisons; letters of both cases meet at the lower one.
+    private static uint DigitOf(byte c)
     {
-        >= (byte)'0' and <= (byte)'9' => (uint)(c - '0'),
-        >= (byte)'a' and <= (byte)'f' => (uint)(c - 'a' + 10),
-        >= (byte)'A' and <= (byte)'F' => (uint)(c - 'A' + 10),
-        _ => uint.MaxValue,
-    };
+        uint digit = (uint)c - '0';
+        return digit < 10 ? digit : ((uint)c | 0x20) - 'a' is var letter && letter < 6 ? letter + 10 : uint.MaxValue;
+    }
 }

@@ -32,6 +32,14 @@ public sealed class ProcSmapsTests
     }
 
     [Fact]
+    public void Flags_alone_are_the_same_flags()
+    {
+        List<SmapsEntry> flags = ProcSmaps.ParseFlags(Encoding.UTF8.GetBytes(Fixture));
+
+        Assert.Equal(Parse(Fixture).Select(e => e with { Usage = default }), flags);
+    }
+
+    [Fact]
     public void Every_flag_has_one_mark()
     {
         HashSet<VmFlags> found = [];
