@@ -18,6 +18,9 @@ internal sealed class ProcessCapture(
 {
     private const int StoppedState = 3, AliveState = 1;
 
+    /// <summary>Whether the process is a newborn of ours, which has what others may not have.</summary>
+    public bool Rehearsal { get; init; }
+
     public int Threads => frozen.Tasks.Count;
 
     public long Pages { get; private set; }
@@ -120,7 +123,7 @@ internal sealed class ProcessCapture(
             }
         }
 
-        if (refusals.Count > 0)
+        if (refusals.Count > 0 && !Rehearsal)
         {
             throw new RefusedException(refusals);
         }

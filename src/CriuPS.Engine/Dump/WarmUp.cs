@@ -1,15 +1,58 @@
-using CriuPS.Engine.Compel.X64;
+using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Dump;
 
-/// <summary>Loads what a dump will need while the target still runs: the first use of a type or a method costs milliseconds.</summary>
+/// <summary>
+/// Rehearses a dump on a newborn of our own before the real target is stopped: the first use of a method costs its compilation, and the target would
+/// stand still for it. The rehearsal takes the same way through the code, into a directory that is removed again.
+/// </summary>
 internal static class WarmUp
 {
-    public static void Dump()
+    private const int AT_FDCWD = -100, Everything = int.MaxValue;
+
+    // What it warms is the process's own code, so once in a process is enough.
+    private static readonly Lazy<bool> s_done = new(Rehearse, LazyThreadSafetyMode.ExecutionAndPublication);
+
+    /// <summary>Rehearses once; on the thread that will be the tracer.</summary>
+    public static void Dump() => _ = s_done.Value;
+
+    private static bool Rehearse()
     {
-        _ = new X64Architecture().Interpreter.Length;
-        _ = ProcessImages.Inventory().CalculateSize();
-        _ = ImageType.Core;
+        string folder = Directory.CreateTempSubdirectory("criups-").FullName;
+        int pid = Newborn.Create();
+        try
+        {
+            Tracer tracer = new(new Compel.X64.X64Architecture(), TimeSpan.FromSeconds(10), CancellationToken.None);
+            using ProcDirectory proc = new(pid);
+            FrozenProcess frozen = FrozenProcess.Freeze(tracer, proc);
+            OpenNull(frozen.Leader);
+            DumpOptions options = new() { Pid = pid, ImagesDirectory = folder, ShellJob = true };
+            using ImageSet images = ImageSet.Create(folder);
+            new ProcessCapture(tracer, frozen, proc, images, options, null) { Rehearsal = true }.Run();
+            images.Complete(ProcessImages.Inventory(), durable: false);
+            frozen.Finish(FinalState.Kill);
+            frozen.AwaitEnd(tracer);
+            return true;
+        }
+        finally
+        {
+            Syscall.Invoke(SyscallNumber.kill, pid, Signals.SIGKILL);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // It inherited whatever descriptors were open here; it gets one of the most common kind.
+    private static void OpenNull(Tracee task)
+    {
+        ulong at = Newborn.SyscallAt(task.Architecture);
+        ulong scratch = task.Architecture.StackPointer(task.Save().General);
+        ProcessVm.Write(task.Pid, scratch, "/dev/null\0"u8);
+        task.RunSyscall(at, SyscallNumber.close_range, 0, Everything, 0);
+        task.RunSyscall(at, SyscallNumber.openat, unchecked((ulong)AT_FDCWD), scratch, Fcntl.O_RDWR, 0);
+        task.PutBack();
     }
 }
