@@ -115,9 +115,10 @@ internal sealed class Parasite
             ulong word = program.Put((ulong)task.Tid);
             program.Try("report", SyscallNumber.sendto, _remoteSocket, word, sizeof(ulong), UnixSocket.MSG_NOSIGNAL, 0, 0);
 
+            // ppoll, because poll would overwrite the restart block of the call that the task was interrupted in (fs/select.c).
             // Data does not end this wait, only the other end's death does; then the task takes our socket away before it goes home.
             ulong wait = program.Put(new UnixSocket.pollfd { fd = _remoteSocket });
-            program.Try("wait", SyscallNumber.poll, wait, 1, -1);
+            program.Try("wait", SyscallNumber.ppoll, wait, 1, 0, 0, 0);
             program.Try("close", SyscallNumber.close, _remoteSocket);
             program.Store(task.Pid);
         }

@@ -33,7 +33,12 @@ internal sealed class FileOpening(ImageSet set) : IDisposable
 {
     private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
 
+    private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
+
     public ImageSet Images => set;
+
+    /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
+    public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));
 
     /// <summary>The pipe with this id, made by the first who asks.</summary>
     public (SafeFileHandle Read, SafeFileHandle Write) Pipe(uint id, Func<(SafeFileHandle Read, SafeFileHandle Write)> make)

@@ -54,7 +54,16 @@ internal sealed class PipeFile : IFileKind
     public SafeFileHandle Open(FileEntry entry, FileOpening opening)
     {
         PipeEntry saved = entry.Pipe;
-        (SafeFileHandle read, _) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening.Images));
+        (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening.Images));
+        int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
+        if (mode != Fcntl.O_RDWR && opening.TakeEnd(saved.PipeId, mode))
+        {
+            // open(2) marks files as large and pipe(2) does not: the first of each end is the pipe's own.
+            SafeFileHandle end = mode == Fcntl.O_RDONLY ? read : write;
+            Fcntl.Control(end, Fcntl.F_SETFL, (int)saved.Flags & (Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_APPEND));
+            return new SafeFileHandle(Fcntl.Control(end, Fcntl.F_DUPFD_CLOEXEC), ownsHandle: true);
+        }
+
         string path = $"/proc/self/fd/{read.DangerousGetHandle()}";
         return Fcntl.TryOpen(Encoding.ASCII.GetBytes(path), (int)saved.Flags & ~Fcntl.O_CLOEXEC, out int errno)
             ?? throw new KernelException($"open of an end of pipe {saved.PipeId}", errno);

@@ -1,0 +1,76 @@
+using CriuPS.Engine.Dump;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Restore;
+using Xunit;
+
+namespace CriuPS.Tests.Checkpoint;
+
+/// <summary>The central test: a program is frozen, saved, ended and brought back; /proc and the program itself must not notice.</summary>
+public sealed class CheckpointTests
+{
+    [Theory]
+    [InlineData("registers", false)]
+    [InlineData("waits", false)]
+    [InlineData("syscalls", false)]
+    [InlineData("mappings_anonymous", true)]
+    [InlineData("mappings_files", true)]
+    [InlineData("mappings_many", true)]
+    [InlineData("guards", true)]
+    public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
+    {
+        using Target target = Target.Start(name);
+        for (int round = 0; round < 2; round++)
+        {
+            IReadOnlyList<string> before = ProcSnapshot.Of(target.Pid);
+            DumpResult dump = Dump(target, FinalState.Kill);
+            Assert.True(dump.Pages > 0);
+            RestoreResult restore = new RestoreOperation(new RestoreOptions { ImagesDirectory = target.Images }).Run();
+            Assert.Equal(target.Pid, restore.Id);
+            if (quiet)
+            {
+                Assert.Equal(before, ProcSnapshot.Of(target.Pid));
+            }
+        }
+
+        Assert.Equal("ok", target.Finish());
+    }
+
+    [Fact]
+    public void A_target_that_is_left_running_does_not_notice_its_dump()
+    {
+        using Target target = Target.Start("waits");
+        for (int round = 0; round < 10; round++)
+        {
+            Dump(target, FinalState.Run);
+        }
+
+        Assert.Equal("ok", target.Finish());
+    }
+
+    [Fact]
+    public void A_pid_in_use_is_an_error_and_the_one_who_has_it_lives_on()
+    {
+        using Target target = Target.Start("guards");
+        Dump(target, FinalState.Run);
+        RestoreOperation restore = new(new RestoreOptions { ImagesDirectory = target.Images });
+        Assert.Equal("PidInUse", Assert.Throws<CriuException>(() => restore.Run()).Id);
+        Assert.Equal("ok", target.Finish());
+    }
+
+    [Fact]
+    public void A_short_pages_file_is_an_error_before_anything_is_started()
+    {
+        using Target target = Target.Start("guards");
+        Dump(target, FinalState.Kill);
+        using (FileStream pages = File.OpenWrite(Path.Join(target.Images, "pages-1.img")))
+        {
+            pages.SetLength(pages.Length - 4096);
+        }
+
+        Assert.ThrowsAny<CriuException>(() => new RestoreOperation(new RestoreOptions { ImagesDirectory = target.Images }).Run());
+    }
+
+    private static DumpResult Dump(Target target, FinalState state) =>
+        new DumpOperation(new DumpOptions { Pid = target.Pid, ImagesDirectory = target.Images, FinalState = state, Force = true }).Run();
+}

@@ -1,0 +1,53 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace CriuPS.Tests.Checkpoint;
+
+/// <summary>Everything under /proc/PID that a checkpoint must not change, as lines that can be compared.</summary>
+internal static partial class ProcSnapshot
+{
+    // Counters of the past and measures of the moment; a restored process has a new past.
+    private static readonly string[] s_exempt =
+    [
+        "State:", "VmPeak:", "VmHWM:", "VmRSS:", "RssAnon:", "RssFile:", "RssShmem:", "VmPTE:", "VmSwap:", "voluntary_ctxt_switches:", "FDSize:",
+        "nonvoluntary_ctxt_switches:", "SigQ:", "PPid:", "TracerPid:", "VmSize:", "VmLib:", "VmExe:", "VmData:", "VmStk:", "VmPin:", "Cpus_", "Mems_",
+    ];
+
+    private static readonly string[] s_files = ["limits", "cmdline", "environ", "auxv", "personality", "oom_score_adj", "comm"];
+
+    /// <summary>Records a process.</summary>
+    public static IReadOnlyList<string> Of(int pid)
+    {
+        List<string> lines = [.. File.ReadAllLines($"/proc/{pid}/maps").Select(l => "maps " + Blanks().Replace(l, " "))];
+        foreach (string file in s_files)
+        {
+            lines.Add($"{file} {Encoding.Latin1.GetString(File.ReadAllBytes($"/proc/{pid}/{file}"))}");
+        }
+
+        foreach (string link in new[] { "cwd", "root", "exe" })
+        {
+            lines.Add($"{link} {File.ResolveLinkTarget($"/proc/{pid}/{link}", false)?.FullName}");
+        }
+
+        foreach (int fd in Numbers($"/proc/{pid}/fd"))
+        {
+            string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
+            bool pipe = target.StartsWith("pipe:");
+            lines.Add($"fd {fd} {(pipe ? "a pipe" : target)}");
+            lines.AddRange(File.ReadAllLines($"/proc/{pid}/fdinfo/{fd}").Where(l => !(pipe && l.StartsWith("ino:"))).Select(l => $"fdinfo {fd} {l}"));
+        }
+
+        foreach (int tid in Numbers($"/proc/{pid}/task"))
+        {
+            lines.AddRange(File.ReadAllLines($"/proc/{pid}/task/{tid}/status").Where(l => !s_exempt.Any(l.StartsWith)).Select(l => $"{tid} {l}"));
+        }
+
+        return lines;
+    }
+
+    private static IEnumerable<int> Numbers(string folder) =>
+        Directory.GetFileSystemEntries(folder).Select(e => int.Parse(Path.GetFileName(e))).Order();
+
+    [GeneratedRegex(" +")]
+    private static partial Regex Blanks();
+}
