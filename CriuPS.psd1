@@ -15,7 +15,6 @@
         'Get-CriuProcessTree'
         'Invoke-CriuDump'
         'Invoke-CriuRestore'
-        'Test-CriuKernel'
     )
     FunctionsToExport    = @()
     AliasesToExport      = @()

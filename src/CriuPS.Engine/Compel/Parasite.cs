@@ -109,6 +109,12 @@ internal sealed class Parasite
     /// <summary>Runs programs, each in its task, all at once, and reads their results back.</summary>
     public void Run(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
     {
+        // A task that still waits in its last program must not find another one in its place.
+        foreach (Tracee task in runs.Select(run => run.Task).Where(_parked.Contains))
+        {
+            Park(task);
+        }
+
         foreach ((Tracee task, SyscallProgram program) in runs)
         {
             program.BeginTail();
@@ -189,11 +195,7 @@ internal sealed class Parasite
 
     private void Start(Tracee task, SyscallProgram program)
     {
-        if (_parked.Contains(task))
-        {
-            Park(task);
-        }
-        else
+        if (!_parked.Contains(task))
         {
             task.BlockSignals();
             _parked.Add(task);
