@@ -10,11 +10,14 @@ namespace CriuPS.Engine.Dump;
 /// <param name="files">The images of open files.</param>
 internal sealed class ProcessImages(ImageSet set, FileImages files)
 {
-    /// <summary>The id of every kernel object that a lone process has for itself.</summary>
-    private const uint OwnObject = 1;
+    /// <summary>The id of the memory, descriptors, directories and signal actions that the process which dumps has for itself.</summary>
+    private const uint DumperObject = 1;
 
-    /// <summary>The id of this machine's own namespaces and control groups.</summary>
-    private const uint HostObject = 1;
+    /// <summary>The id of those that a lone process has for itself: a restore takes equal ids for shared objects, so it must be another one.</summary>
+    private const uint OwnObject = 2;
+
+    /// <summary>The id of this machine's own control groups.</summary>
+    private const uint HostCgroups = 1;
 
     public void Write(ProcessDump process, Inspection inspection, Microsoft.Win32.SafeHandles.SafeFileHandle pidfd)
     {
@@ -32,21 +35,22 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             set.WriteSingle(ImageType.Core, (ulong)task.VirtualTid, task.Core);
         }
 
-        set.WriteSingle(ImageType.Ids, (ulong)process.Pid, Ids());
+        set.WriteSingle(ImageType.Ids, (ulong)process.Pid, Ids(OwnObject));
         WriteTree(process);
     }
 
     /// <summary>What the inventory says of the machine.</summary>
     public static InventoryEntry Inventory() => new()
     {
-        ImgVersion = ImageMagic.Version, FdinfoPerId = true, NsPerId = true, RootIds = Ids(), RootCgSet = HostObject, Lsmtype = Lsmtype.NoLsm,
+        ImgVersion = ImageMagic.Version, FdinfoPerId = true, NsPerId = true, RootIds = Ids(DumperObject), RootCgSet = HostCgroups, Lsmtype = Lsmtype.NoLsm,
         PluginsEntry = new PluginsEntry(),
     };
 
-    private static TaskKobjIdsEntry Ids() => new()
+    // The namespaces are this machine's own for both; every kind has a number of its own.
+    private static TaskKobjIdsEntry Ids(uint own) => new()
     {
-        VmId = OwnObject, FilesId = OwnObject, FsId = OwnObject, SighandId = OwnObject, PidNsId = HostObject, NetNsId = HostObject,
-        IpcNsId = HostObject, UtsNsId = HostObject, MntNsId = HostObject, UserNsId = HostObject, CgroupNsId = HostObject, TimeNsId = HostObject,
+        VmId = own, FilesId = own, FsId = own, SighandId = own, PidNsId = 1, NetNsId = 2, IpcNsId = 3, UtsNsId = 4, TimeNsId = 5, MntNsId = 6,
+        UserNsId = 7, CgroupNsId = 8,
     };
 
     private void WriteMappedFiles(ProcessDump process, Inspection inspection)

@@ -43,7 +43,24 @@ internal sealed class MemoryLayout : ITaskState
         (mm.MmStartCode, mm.MmEndCode, mm.MmStartData, mm.MmEndData) = (stat.StartCode, stat.EndCode, stat.StartData, stat.EndData);
         (mm.MmStartStack, mm.MmStartBrk) = (stat.StartStack, stat.StartBrk);
         (mm.MmArgStart, mm.MmArgEnd, mm.MmEnvStart, mm.MmEnvEnd) = (stat.ArgStart, stat.ArgEnd, stat.EnvStart, stat.EnvEnd);
-        mm.MmSavedAuxv.AddRange(MemoryMarshal.Cast<byte, ulong>(process.Proc.ReadBytes("auxv")).ToArray());
+        mm.MmSavedAuxv.AddRange(WithoutEnd(MemoryMarshal.Cast<byte, ulong>(process.Proc.ReadBytes("auxv"))));
+    }
+
+    /// <summary>
+    /// An auxiliary vector without the pair that ends it (AT_NULL). CRIU restores no more than 44 words on x86-64, which Linux 6.18 fills without that pair;
+    /// prctl(PR_SET_MM_MAP) fills what it is not given with zeros, so that the end comes back by itself.
+    /// </summary>
+    public static ulong[] WithoutEnd(ReadOnlySpan<ulong> auxv)
+    {
+        for (int i = 0; i + 1 < auxv.Length; i += 2)
+        {
+            if (auxv[i] == 0)
+            {
+                return auxv[..i].ToArray();
+            }
+        }
+
+        return auxv.ToArray();
     }
 
     public Action? Ask(TaskDump dump, SyscallProgram program)
