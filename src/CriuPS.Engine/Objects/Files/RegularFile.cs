@@ -7,12 +7,13 @@ namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
 /// A file with a name: regular files, directories, and the devices of memory (null, zero, full, random, urandom). The kernel keeps path, flags and position
-/// in struct file; /proc/PID/fd and fdinfo tell them. It is opened by its path with the same flags and sought to its position; size and kind
-/// must be what they were.
+/// in struct file; /proc/PID/fd and fdinfo tell them. It is opened by its path with the same flags and sought to its position; kind, size
+/// and, of an ELF file, the build id must be what they were.
 /// </summary>
 internal sealed class RegularFile : IFileKind
 {
     private const uint MemoryMajor = 1;
+    private const int ToRead = Fcntl.O_RDONLY | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK;
     private static readonly uint[] s_memoryMinors = [3, 5, 7, 8, 9];
 
     public FdTypes Type => FdTypes.Reg;
@@ -54,6 +55,7 @@ internal sealed class RegularFile : IFileKind
         if (file.Kind == FileStatus.S_IFREG)
         {
             saved.Size = (ulong)file.Status.st_size;
+            saved.BuildId.AddRange(BuildIdOf(file));
         }
 
         return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
@@ -77,6 +79,11 @@ internal sealed class RegularFile : IFileKind
         {
             throw Mismatch(saved, $"has {status.st_size} bytes, but had {saved.Size} when it was dumped", "put the file back as it was");
         }
+
+        if (saved.BuildId.Count > 0)
+        {
+            ValidateBuildId(saved, status.st_size);
+        }
     }
 
     public SafeFileHandle Open(FileEntry entry, FileOpening opening) => Open(entry.Reg, (int)entry.Reg.Flags);
@@ -93,6 +100,30 @@ internal sealed class RegularFile : IFileKind
         }
 
         return handle;
+    }
+
+    // What cannot be read has no build id to save, and its size is all that is compared later.
+    private static uint[] BuildIdOf(OpenFile file)
+    {
+        using SafeFileHandle? handle = Fcntl.TryOpen(file.Link.Bytes, ToRead, out _);
+        if (handle is null)
+        {
+            return [];
+        }
+
+        FileStatus.stat opened = FileStatus.Of(handle);
+        bool same = opened.st_ino == file.Status.st_ino && opened.st_dev == file.Status.st_dev;
+        return same ? BuildId.Read(handle, opened.st_size) : [];
+    }
+
+    private static void ValidateBuildId(RegFileEntry saved, long size)
+    {
+        using SafeFileHandle handle = Fcntl.TryOpen(saved.Name.Span, ToRead, out int errno)
+            ?? throw Mismatch(saved, $"cannot be read to compare its build id: {Errno.Describe(errno)}", "let this user read the file");
+        if (!saved.BuildId.SequenceEqual(BuildId.Read(handle, size)))
+        {
+            throw Mismatch(saved, "is another build than when it was dumped: its build id differs", "put the file back as it was");
+        }
     }
 
     private static string Display(RegFileEntry saved) => new Proc.OsText(saved.Name.Span).ToDisplayString();
