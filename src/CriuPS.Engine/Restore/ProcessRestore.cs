@@ -139,22 +139,21 @@ internal sealed class ProcessRestore : IDisposable
             MappingRestore.Map(_batch, entry, -1, HasContent(entry));
         }
 
-        foreach (IGrouping<uint, VmaEntry>[] group in Plain().Where(HasFile).GroupBy(e => (uint)e.Shmid).Chunk(FilesAtOnce))
+        // How a file was opened decides what mprotect may allow later, so one file may have to be opened in more than one way.
+        foreach (var group in Plain().Where(HasFile).GroupBy(e => ((uint)e.Shmid, MappingRestore.OpenFlags(e))).Chunk(FilesAtOnce))
         {
             MapFiles(group);
         }
     }
 
-    private void MapFiles(IGrouping<uint, VmaEntry>[] group)
+    private void MapFiles(IGrouping<(uint File, int Flags), VmaEntry>[] group)
     {
         List<SafeFileHandle> files = [];
         try
         {
-            foreach (IGrouping<uint, VmaEntry> users in group)
+            foreach ((uint file, int flags) in group.Select(users => users.Key))
             {
-                RegFileEntry file = _saved.File(users.Key, "a mapping").Reg;
-                VmaEntry first = users.First();
-                files.Add(RegularFile.Open(file, first.HasFdflags ? (int)first.Fdflags : (int)file.Flags));
+                files.Add(RegularFile.Open(_saved.File(file, "a mapping").Reg, flags));
             }
 
             int[] numbers = _channel!.Send(files);

@@ -12,6 +12,7 @@ namespace CriuPS.Engine.Restore;
 internal sealed class SavedProcess : IDisposable
 {
     private readonly ImageSet _images;
+    private readonly HashSet<uint> _validated = [];
 
     private SavedProcess(ImageSet images, PstreeEntry tree)
     {
@@ -186,6 +187,11 @@ internal sealed class SavedProcess : IDisposable
 
     private void ValidateFile(FileEntry entry, string user)
     {
+        if (!_validated.Add(entry.Id))
+        {
+            return;
+        }
+
         IFileKind kind = FileKinds.Find(entry.Type) ?? throw new CriuException(
             "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user} is a file of kind {entry.Type}, which is not supported yet");
         try

@@ -12,6 +12,13 @@ internal static class MappingRestore
 {
     private const int AdviceBits = 64;
 
+    /// <summary>How the file behind an area is opened. Old images do not say; then a shared area that is writable needs both directions.</summary>
+    public static int OpenFlags(VmaEntry entry)
+    {
+        bool writes = (entry.Flags & Kernel.Memory.MAP_SHARED) != 0 && (entry.Prot & Kernel.Memory.PROT_WRITE) != 0;
+        return entry.HasFdflags ? (int)entry.Fdflags : writes ? Fcntl.O_RDWR : Fcntl.O_RDONLY;
+    }
+
     /// <summary>Maps one area.</summary>
     /// <param name="batch">The process.</param>
     /// <param name="entry">The image.</param>
