@@ -56,9 +56,6 @@ internal sealed class Arena
         return new Arena(start, dataSize);
     }
 
-    /// <summary>Adopts an arena that a child inherited over fork.</summary>
-    public static Arena Inherit(Arena parent) => new(parent.Address, parent.DataSize);
-
     private static ulong Map(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags)
     {
         long result = task.RunSyscall(

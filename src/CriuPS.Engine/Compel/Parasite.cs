@@ -17,7 +17,6 @@ internal sealed class Parasite
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
 
-    private readonly Tracer _tracer;
     private readonly Tracee _leader;
     private readonly ulong _syscallAt;
     private readonly Arena _arena;
@@ -29,9 +28,8 @@ internal sealed class Parasite
     private bool _farEndOpen = true;
     private readonly int _farEnd;
 
-    private Parasite(Tracer tracer, Tracee leader, ulong syscallAt, Arena arena, (int Near, int Far) remote, SafeFileHandle socket)
+    private Parasite(Tracee leader, ulong syscallAt, Arena arena, (int Near, int Far) remote, SafeFileHandle socket)
     {
-        _tracer = tracer;
         _leader = leader;
         _syscallAt = syscallAt;
         _arena = arena;
@@ -45,12 +43,11 @@ internal sealed class Parasite
         task.Architecture.SignalFrameSize(task.Original!.Extended.Length) + 64 + programSize + 64;
 
     /// <summary>Brings the parasite into a process.</summary>
-    /// <param name="tracer">The tracer.</param>
     /// <param name="leader">A stopped task of the process, its registers saved.</param>
     /// <param name="pidfd">The process.</param>
     /// <param name="syscallAt">Where its syscall instruction is.</param>
     /// <param name="room">Bytes for programs, see <see cref="RoomFor"/>.</param>
-    public static Parasite Infect(Tracer tracer, Tracee leader, SafeFileHandle pidfd, ulong syscallAt, int room)
+    public static Parasite Infect(Tracee leader, SafeFileHandle pidfd, ulong syscallAt, int room)
     {
         leader.BlockSignals();
         int dataSize = (room + 64 + Memory.PageSize - 1) / Memory.PageSize * Memory.PageSize;
@@ -59,7 +56,7 @@ internal sealed class Parasite
         {
             arena = Arena.Create(leader, syscallAt, dataSize);
             (int near, int far) = MakeSocketPair(leader, syscallAt, arena);
-            return new Parasite(tracer, leader, syscallAt, arena, (near, far), PidFd.GetFd(pidfd, far)) { _free = arena.Data + 64 };
+            return new Parasite(leader, syscallAt, arena, (near, far), PidFd.GetFd(pidfd, far)) { _free = arena.Data + 64 };
         }
         catch
         {
@@ -78,9 +75,6 @@ internal sealed class Parasite
 
     /// <summary>Our end of the socket.</summary>
     public SafeFileHandle Socket => _socket;
-
-    /// <summary>Descriptor numbers of the process that are ours.</summary>
-    public bool Owns(int fd) => fd == _remoteSocket || fd == _farEnd;
 
     /// <summary>Makes an empty program for a task of the process.</summary>
     public SyscallProgram NewProgram(Tracee task, int size)
@@ -123,7 +117,7 @@ internal sealed class Parasite
 
             // ppoll, because poll would overwrite the restart block of the call that the task was interrupted in (fs/select.c).
             // Data does not end this wait, only the other end's death does; then the task takes our socket away before it goes home.
-            ulong wait = program.Put(new UnixSocket.pollfd { fd = _remoteSocket });
+            ulong wait = program.Put(new Poll.pollfd { fd = _remoteSocket });
             program.Try("wait", SyscallNumber.ppoll, wait, 1, 0, 0, 0);
             program.Try("close", SyscallNumber.close, _remoteSocket);
             program.Store(task.Pid);
@@ -229,7 +223,7 @@ internal sealed class Parasite
         long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
         for (int reports = 0; reports < runs.Count;)
         {
-            if ((UnixSocket.Poll(_socket, UnixSocket.POLLIN, 20) & UnixSocket.POLLIN) != 0)
+            if ((Poll.Wait(_socket, Poll.POLLIN, 20) & Poll.POLLIN) != 0)
             {
                 if (UnixSocket.Receive(_socket, report) == 0)
                 {

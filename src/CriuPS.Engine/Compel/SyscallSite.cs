@@ -29,13 +29,11 @@ internal static class SyscallSite
         };
     }
 
-    private static bool IsVdso(Vma vma) => vma.Path.Bytes.SequenceEqual("[vdso]"u8);
-
     private static IEnumerable<Vma> Candidates(IReadOnlyList<Vma> mappings)
     {
         foreach (Vma vma in mappings)
         {
-            if (IsVdso(vma))
+            if (vma.IsVdso)
             {
                 yield return vma;
             }
@@ -43,7 +41,7 @@ internal static class SyscallSite
 
         foreach (Vma vma in mappings)
         {
-            if (!IsVdso(vma) && vma.Protection.HasFlag(VmaProtection.Read | VmaProtection.Execute))
+            if (!vma.IsVdso && vma.Protection.HasFlag(VmaProtection.Read | VmaProtection.Execute))
             {
                 yield return vma;
             }

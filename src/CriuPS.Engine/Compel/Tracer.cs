@@ -13,7 +13,6 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
     private const int SpinRounds = 100;
     private const int NapMicroseconds = 30, LongestNapMicroseconds = 1000;
 
-    private readonly Dictionary<int, WaitStatus> _early = [];
     private readonly int _thread = Environment.CurrentManagedThreadId;
 
     public IArchitecture Architecture => architecture;
@@ -25,29 +24,13 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
 
     /// <summary>Waits for news of one task.</summary>
     /// <exception cref="CriuException">It did not come in time.</exception>
-    public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true)
-    {
-        if (_early.Remove(tid, out WaitStatus early))
+    public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true) =>
+        Poll(tid, patience ?? timeout, cancellable)
+        ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience ?? timeout}")
         {
-            return early;
-        }
-
-        return Poll(tid, patience ?? timeout, cancellable)
-            ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience ?? timeout}")
-            {
-                Pid = tid,
-                Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
-            };
-    }
-
-
-    /// <summary>Takes the next news of any task of this tracer, for tasks that are waited for together.</summary>
-    public WaitStatus AwaitAny() =>
-        Poll(-1, timeout, true)
-        ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"no task stopped within {timeout}");
-
-    /// <summary>Keeps news that came for another task than the one that was waited for.</summary>
-    public void Keep(WaitStatus status) => _early[status.Tid] = status;
+            Pid = tid,
+            Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
+        };
 
     private WaitStatus? Poll(int tid, TimeSpan patience, bool cancellable)
     {

@@ -16,6 +16,8 @@ internal sealed class Inspection
     private static readonly string[] s_namespaces =
         ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"];
 
+    private static readonly RegularFile s_named = new();
+
     private readonly List<Refusal> _refusals = [];
     private readonly DumpOptions _options;
 
@@ -195,11 +197,11 @@ internal sealed class Inspection
 
     private void Check(string subject, OpenFile file)
     {
-        if (!new RegularFile().Recognizes(file))
+        if (!s_named.Recognizes(file))
         {
             Refuse(subject, "it is no regular file or directory", "this kind of file is not supported here");
         }
-        else if (new RegularFile().Objection(file, []) is { } objection)
+        else if (s_named.Objection(file, []) is { } objection)
         {
             Refuse(subject, objection.Reason, objection.Remedy);
         }
@@ -233,7 +235,7 @@ internal sealed class Inspection
             Refuse("seccomp", "its system calls are filtered", "run the program without a seccomp filter");
         }
 
-        if (ReadTask(Proc.Pid, "../../timers").Length > 0)
+        if (PosixTimer.Read(Proc).Count > 0)
         {
             Refuse("POSIX timers", "timers made by timer_create are not supported yet", "let the program delete them before the dump");
         }

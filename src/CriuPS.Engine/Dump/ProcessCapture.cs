@@ -134,7 +134,7 @@ internal sealed class ProcessCapture(
     {
         Tell(Stage.Parasite, $"asking {process.Tasks.Count} tasks");
         ulong site = SyscallSite.Find(frozen.Pid, [.. inspection.Mappings.Select(m => m.Vma)], frozen.Leader.Architecture);
-        Parasite parasite = Parasite.Infect(tracer, frozen.Leader, pidfd, site, TaskQuestions.Room(process));
+        Parasite parasite = Parasite.Infect(frozen.Leader, pidfd, site, TaskQuestions.Room(process));
         try
         {
             TaskQuestions questions = new(parasite, process);

@@ -51,18 +51,11 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     /// <param name="written">Told the bytes written after each part.</param>
     public void WritePages(SafeFileHandle file, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
     {
-        const int ControlSize = 24;
         Tracee leader = process.Leader.Task;
         SyscallProgram program = parasite.NewProgram(leader, WriteProgram - 8192);
         UnixSocket.SendDescriptors(parasite.Socket, [(int)file.DangerousGetHandle()]);
-        ulong control = program.Reserve(ControlSize), data = program.Reserve(8);
-        ulong vector = program.Put(new UnixSocket.iovec { iov_base = data, iov_len = 1 });
-        ulong message = program.Put(new UnixSocket.msghdr
-        {
-            msg_iov = vector, msg_iovlen = 1, msg_control = control, msg_controllen = ControlSize,
-        });
-        program.Add("recvmsg of the pages file", SyscallNumber.recvmsg, parasite.RemoteSocket, message, UnixSocket.MSG_CMSG_CLOEXEC);
-        Argument number = Argument.Int32(control + UnixSocket.ControlHeaderSize);
+        DescriptorReceipt receipt = DescriptorReceipt.Add(program, parasite.RemoteSocket, 1, UnixSocket.MSG_CMSG_CLOEXEC, "the pages file");
+        Argument number = receipt.First;
         int next = 0;
         while (true)
         {
@@ -92,9 +85,8 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
                 return;
             }
 
-            int fd = program.Read<int>(control + UnixSocket.ControlHeaderSize);
+            number = receipt.Numbers(program)[0];
             program.Clear();
-            number = fd;
         }
     }
 }

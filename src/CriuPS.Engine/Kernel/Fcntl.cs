@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
-/// <summary>open(2), fcntl(2), lseek(2), pipe(2) and their constants.</summary>
+/// <summary>fcntl(2), lseek(2), pipe(2), and the flags that open files have.</summary>
 internal static unsafe class Fcntl
 {
     public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_NOCTTY = 0x100, O_TRUNC = 0x200;
@@ -11,20 +11,6 @@ internal static unsafe class Fcntl
     public const int F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_GETOWN = 9, F_GETSIG = 11, F_DUPFD_CLOEXEC = 1030;
     public const int F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032;
     public const int FD_CLOEXEC = 1, SEEK_SET = 0, SEEK_CUR = 1;
-
-    private const int AT_FDCWD = -100;
-
-    /// <summary>Opens a path; false with the errno where that fails.</summary>
-    public static SafeFileHandle? TryOpen(ReadOnlySpan<byte> path, int flags, out int errno)
-    {
-        byte[] terminated = [.. path, 0];
-        fixed (byte* p = terminated)
-        {
-            long result = Syscall.Invoke(SyscallNumber.openat, AT_FDCWD, (long)p, flags | O_CLOEXEC, 0);
-            errno = Syscall.IsError(result) ? (int)-result : 0;
-            return errno == 0 ? new SafeFileHandle((nint)result, ownsHandle: true) : null;
-        }
-    }
 
     /// <summary>fcntl with a number as argument.</summary>
     public static int Control(SafeFileHandle handle, int command, long argument = 0) =>
@@ -45,14 +31,6 @@ internal static unsafe class Fcntl
     /// <summary>Copies what is in a pipe into another without taking it out (tee(2)).</summary>
     public static long Tee(SafeFileHandle from, SafeFileHandle to, long length, int flags) =>
         Syscall.Invoke(SyscallNumber.tee, from.DangerousGetHandle(), to.DangerousGetHandle(), length, flags);
-
-    public static long Read(SafeFileHandle handle, Span<byte> buffer)
-    {
-        fixed (byte* p = buffer)
-        {
-            return Syscall.Invoke(SyscallNumber.read, handle.DangerousGetHandle(), (long)p, buffer.Length);
-        }
-    }
 
     public static long Write(SafeFileHandle handle, ReadOnlySpan<byte> buffer)
     {

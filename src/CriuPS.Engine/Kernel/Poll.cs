@@ -6,7 +6,7 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>Waiting for descriptors: poll(2), and an eventfd(2) that lets another thread end the wait.</summary>
 internal static class Poll
 {
-    public const short POLLIN = 1;
+    public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16;
 
     private const long EFD_CLOEXEC = 0x80000;
 
@@ -26,6 +26,20 @@ internal static class Poll
                 cancellation.ThrowIfCancellationRequested();
             }
         }
+    }
+
+    /// <summary>Waits for events on one descriptor; the result is what happened, 0 after the time is over.</summary>
+    public static unsafe short Wait(SafeFileHandle handle, short events, int milliseconds)
+    {
+        pollfd entry = new() { fd = (int)handle.DangerousGetHandle(), events = events };
+        long result = Syscall.Invoke(SyscallNumber.poll, (long)&entry, 1, milliseconds);
+        if (result == -Errno.EINTR)
+        {
+            return 0;
+        }
+
+        Syscall.Check(result, "poll");
+        return entry.revents;
     }
 
     private static unsafe bool IsReadable(SafeFileHandle handle, SafeFileHandle cancelled)
@@ -49,7 +63,6 @@ internal static class Poll
         Syscall.Check(Syscall.Invoke(SyscallNumber.write, eventfd.DangerousGetHandle(), (long)&one, sizeof(ulong)), "write(eventfd)");
     }
 
-#pragma warning disable CS8981 // The kernel's own name.
     /// <summary>struct pollfd of poll(2).</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct pollfd
@@ -58,5 +71,4 @@ internal static class Poll
         public short events;
         public short revents;
     }
-#pragma warning restore CS8981
 }

@@ -1,26 +1,14 @@
-using System.Runtime.InteropServices;
-
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>process_vm_readv(2) and process_vm_writev(2).</summary>
 internal static unsafe class ProcessVm
 {
-    [StructLayout(LayoutKind.Sequential)]
-    private struct iovec
-    {
-        public void* iov_base;
-        public ulong iov_len;
-    }
-
     /// <summary>Reads memory of a process; all of it or a failure.</summary>
     public static void Read(int pid, ulong address, Span<byte> buffer)
     {
         fixed (byte* p = buffer)
         {
-            iovec local = new() { iov_base = p, iov_len = (ulong)buffer.Length };
-            iovec remote = new() { iov_base = (void*)address, iov_len = (ulong)buffer.Length };
-            long done = Syscall.Invoke(SyscallNumber.process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0);
-            Complete(done, buffer.Length, "process_vm_readv", pid, address);
+            Transfer(SyscallNumber.process_vm_readv, nameof(SyscallNumber.process_vm_readv), pid, address, p, buffer.Length);
         }
     }
 
@@ -29,19 +17,19 @@ internal static unsafe class ProcessVm
     {
         fixed (byte* p = buffer)
         {
-            iovec local = new() { iov_base = p, iov_len = (ulong)buffer.Length };
-            iovec remote = new() { iov_base = (void*)address, iov_len = (ulong)buffer.Length };
-            long done = Syscall.Invoke(SyscallNumber.process_vm_writev, pid, (long)&local, 1, (long)&remote, 1, 0);
-            Complete(done, buffer.Length, "process_vm_writev", pid, address);
+            Transfer(SyscallNumber.process_vm_writev, nameof(SyscallNumber.process_vm_writev), pid, address, p, buffer.Length);
         }
     }
 
     // The kernel stops at the first page it cannot reach and tells how far it came.
-    private static void Complete(long done, int wanted, string call, int pid, ulong address)
+    private static void Transfer(int number, string call, int pid, ulong address, byte* buffer, int length)
     {
-        if (done != wanted)
+        iovec local = new() { iov_base = (ulong)buffer, iov_len = (ulong)length };
+        iovec remote = new() { iov_base = address, iov_len = (ulong)length };
+        long done = Syscall.Invoke(number, pid, (long)&local, 1, (long)&remote, 1, 0);
+        if (done != length)
         {
-            Syscall.Check(done < 0 ? done : -Errno.EFAULT, () => $"{call}({pid}, 0x{address:x}, {wanted} bytes)");
+            Syscall.Check(done < 0 ? done : -Errno.EFAULT, () => $"{call}({pid}, 0x{address:x}, {length} bytes)");
         }
     }
 }

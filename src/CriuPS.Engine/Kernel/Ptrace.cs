@@ -44,22 +44,12 @@ internal static unsafe class Ptrace
         public int nr;
     }
 
-    [StructLayout(LayoutKind.Sequential)]
-    private struct iovec
-    {
-        public void* iov_base;
-        public ulong iov_len;
-    }
-
     /// <summary>A raw request; result as of the kernel (value or -errno).</summary>
     public static long Request(int request, int tid, long address, long data) =>
         Syscall.Invoke(SyscallNumber.ptrace, request, tid, address, data);
 
     public static void Seize(int tid, int options) =>
         Syscall.Check(Request(PTRACE_SEIZE, tid, 0, options), () => $"ptrace(PTRACE_SEIZE, {tid})");
-
-    public static void SetOptions(int tid, int options) =>
-        Syscall.Check(Request(PTRACE_SETOPTIONS, tid, 0, options), () => $"ptrace(PTRACE_SETOPTIONS, {tid})");
 
     public static void Interrupt(int tid) =>
         Syscall.Check(Request(PTRACE_INTERRUPT, tid, 0, 0), () => $"ptrace(PTRACE_INTERRUPT, {tid})");
@@ -90,7 +80,7 @@ internal static unsafe class Ptrace
     {
         fixed (byte* p = set)
         {
-            iovec vector = new() { iov_base = p, iov_len = (ulong)set.Length };
+            iovec vector = new() { iov_base = (ulong)p, iov_len = (ulong)set.Length };
             Syscall.Check(Request(PTRACE_GETREGSET, tid, type, (long)&vector), () => $"ptrace(PTRACE_GETREGSET, {tid}, 0x{type:x})");
             return (int)vector.iov_len;
         }
@@ -101,7 +91,7 @@ internal static unsafe class Ptrace
     {
         fixed (byte* p = set)
         {
-            iovec vector = new() { iov_base = p, iov_len = (ulong)set.Length };
+            iovec vector = new() { iov_base = (ulong)p, iov_len = (ulong)set.Length };
             Syscall.Check(Request(PTRACE_SETREGSET, tid, type, (long)&vector), () => $"ptrace(PTRACE_SETREGSET, {tid}, 0x{type:x})");
         }
     }
@@ -115,15 +105,6 @@ internal static unsafe class Ptrace
 
     public static void SetSigMask(int tid, ulong mask) =>
         Syscall.Check(Request(PTRACE_SETSIGMASK, tid, SignalSetSize, (long)&mask), () => $"ptrace(PTRACE_SETSIGMASK, {tid})");
-
-    /// <summary>The siginfo of the stop the tracee is in; false in a group-stop without one (EINVAL).</summary>
-    public static bool TryGetSigInfo(int tid, Span<byte> siginfo)
-    {
-        fixed (byte* p = siginfo)
-        {
-            return !Syscall.IsError(Request(PTRACE_GETSIGINFO, tid, 0, (long)p));
-        }
-    }
 
     /// <summary>Copies pending signals without taking them off the queue; the result is how many were copied.</summary>
     public static int PeekSigInfo(int tid, ulong offset, bool shared, Span<byte> infos)

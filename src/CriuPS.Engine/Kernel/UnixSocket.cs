@@ -8,7 +8,6 @@ internal static unsafe class UnixSocket
 {
     public const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000, SOL_SOCKET = 1, SCM_RIGHTS = 1;
     public const int MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, MSG_DONTWAIT = 0x40;
-    public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16;
 
     /// <summary>How many descriptors one message can carry (include/net/scm.h).</summary>
     public const int SCM_MAX_FD = 253;
@@ -24,21 +23,6 @@ internal static unsafe class UnixSocket
         public ulong msg_control;
         public ulong msg_controllen;
         public uint msg_flags;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct iovec
-    {
-        public ulong iov_base;
-        public ulong iov_len;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct pollfd
-    {
-        public int fd;
-        public short events;
-        public short revents;
     }
 
     /// <summary>Size of a control message header (struct cmsghdr).</summary>
@@ -68,20 +52,6 @@ internal static unsafe class UnixSocket
                 Syscall.Invoke(SyscallNumber.sendmsg, socket.DangerousGetHandle(), (long)&message, MSG_NOSIGNAL),
                 "sendmsg(SCM_RIGHTS)");
         }
-    }
-
-    /// <summary>Waits for events on one descriptor; the result is what happened, 0 after the time is over.</summary>
-    public static short Poll(SafeFileHandle handle, short events, int milliseconds)
-    {
-        pollfd entry = new() { fd = (int)handle.DangerousGetHandle(), events = events };
-        long result = Syscall.Invoke(SyscallNumber.poll, (long)&entry, 1, milliseconds);
-        if (result == -Errno.EINTR)
-        {
-            return 0;
-        }
-
-        Syscall.Check(result, "poll");
-        return entry.revents;
     }
 
     /// <summary>Receives one message; 0 at the end of the stream.</summary>

@@ -32,13 +32,10 @@ internal readonly record struct WaitStatus(int Tid, int Status)
 /// <summary>wait4(2) as a tracer uses it.</summary>
 internal static unsafe class Wait
 {
-    public const int WNOHANG = 1, WUNTRACED = 2, __WNOTHREAD = 0x20000000, __WALL = 0x40000000;
+    public const int WNOHANG = 1, __WNOTHREAD = 0x20000000, __WALL = 0x40000000;
 
     /// <summary>One look at a task (or at any child or tracee of this very thread with -1): its news, or null where there are none.</summary>
     public static WaitStatus? Poll(int tid) => Call(tid, WNOHANG | __WALL | __WNOTHREAD);
-
-    /// <summary>Waits until a task (or any child or tracee of this very thread with -1) has news.</summary>
-    public static WaitStatus Block(int tid) => Call(tid, __WALL | __WNOTHREAD)!.Value;
 
     private static WaitStatus? Call(int tid, int options)
     {

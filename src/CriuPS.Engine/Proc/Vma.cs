@@ -44,6 +44,9 @@ public readonly record struct Vma(
     /// <summary>Number of bytes.</summary>
     public ulong Length => End - Start;
 
+    /// <summary>Whether it is the kernel's code for programs (vdso(7)); its data is in mappings of other names.</summary>
+    public bool IsVdso => Path.Bytes.SequenceEqual("[vdso]"u8);
+
     /// <summary>Whether a file stands behind it; shared anonymous memory, memfd and SysV segments count, the vDSO does not.</summary>
     public bool HasFile => Inode != 0;
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
@@ -108,19 +107,12 @@ internal sealed class DescriptorChannel : IDisposable
     private void SendPart(int[] ours, Span<int> numbers)
     {
         _batch.Run();
-        int controlSize = UnixSocket.ControlSize(ours.Length);
-        SyscallProgram program = _batch.Room(1, controlSize + 128);
-        ulong control = program.Reserve(controlSize), data = program.Reserve(8);
-        ulong vector = program.Put(new UnixSocket.iovec { iov_base = data, iov_len = 1 });
-        ulong message = program.Put(new UnixSocket.msghdr
-        {
-            msg_iov = vector, msg_iovlen = 1, msg_control = control, msg_controllen = (ulong)controlSize,
-        });
+        SyscallProgram program = _batch.Room(1, DescriptorReceipt.Size(ours.Length));
+        DescriptorReceipt receipt = DescriptorReceipt.Add(program, _far, ours.Length, 0, $"{ours.Length} descriptors");
         UnixSocket.SendDescriptors(_near, ours);
-        program.Add($"recvmsg of {ours.Length} descriptors", SyscallNumber.recvmsg, _far, message, 0);
         _batch.RunAndLoad();
-        int received = (program.Read<int>(control) - UnixSocket.ControlHeaderSize) / sizeof(int);
-        if (received != ours.Length)
+        int[] received = receipt.Numbers(program);
+        if (received.Length != ours.Length)
         {
             throw new RemoteCallException(_batch.Task.Pid, $"receiving {ours.Length} descriptors", Errno.EMFILE)
             {
@@ -128,7 +120,7 @@ internal sealed class DescriptorChannel : IDisposable
             };
         }
 
-        MemoryMarshal.Cast<byte, int>(program.At(control + UnixSocket.ControlHeaderSize, ours.Length * sizeof(int))).CopyTo(numbers);
+        received.CopyTo(numbers);
         program.Clear();
     }
 }

@@ -35,7 +35,10 @@ internal sealed class FileOpening(ImageSet set) : IDisposable
 
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
 
-    public ImageSet Images => set;
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData;
+
+    /// <summary>What a pipe held; the image of all pipes is read once.</summary>
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData())[id];
 
     /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
     public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));
@@ -49,6 +52,18 @@ internal sealed class FileOpening(ImageSet set) : IDisposable
         }
 
         return pipe;
+    }
+
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData()
+    {
+        List<(PipeDataEntry Entry, byte[] Content)> data = [];
+        using ImageReader? reader = set.OpenReader(ImageType.PipesData);
+        while (reader?.Read<PipeDataEntry>() is { } entry)
+        {
+            data.Add((entry, reader.ReadPayload()));
+        }
+
+        return data.ToLookup(d => d.Entry.PipeId);
     }
 
     public void Dispose()

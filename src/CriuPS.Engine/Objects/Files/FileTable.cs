@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
@@ -72,32 +70,7 @@ internal static class FileTable
             return errno == Errno.ENOENT ? null : throw new KernelException($"stat({path})", errno) { Pid = proc.Pid };
         }
 
-        (long position, int flags, bool locked) = ReadInfo(proc, fd);
-        return new OpenFile(proc.Pid, fd, link, status, position, flags) { HasLock = locked };
-    }
-
-    private static (long Position, int Flags, bool Locked) ReadInfo(ProcDirectory proc, int fd)
-    {
-        string text = Encoding.ASCII.GetString(proc.ReadBytes($"fdinfo/{fd}"));
-        long position = 0;
-        int flags = 0;
-        bool locked = false;
-        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
-        {
-            if (line.StartsWith("pos:"))
-            {
-                position = long.Parse(line[4..].Trim(), NumberStyles.Integer, CultureInfo.InvariantCulture);
-            }
-            else if (line.StartsWith("flags:"))
-            {
-                flags = Convert.ToInt32(line[6..].Trim().ToString(), 8);
-            }
-            else if (line.StartsWith("lock:"))
-            {
-                locked = true;
-            }
-        }
-
-        return (position, flags, locked);
+        FdInfo info = FdInfo.Read(proc, fd);
+        return new OpenFile(proc.Pid, fd, link, status, info.Position, (int)info.Flags) { HasLock = info.Locks.Count > 0 };
     }
 }

@@ -1,6 +1,4 @@
-using System.Text;
 using CriuPS.Engine.Errors;
-using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
 
@@ -54,7 +52,7 @@ internal sealed class PipeFile : IFileKind
     public SafeFileHandle Open(FileEntry entry, FileOpening opening)
     {
         PipeEntry saved = entry.Pipe;
-        (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening.Images));
+        (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening));
         int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
         if (mode != Fcntl.O_RDWR && opening.TakeEnd(saved.PipeId, mode))
         {
@@ -65,25 +63,21 @@ internal sealed class PipeFile : IFileKind
         }
 
         string path = $"/proc/self/fd/{read.DangerousGetHandle()}";
-        return Fcntl.TryOpen(Encoding.ASCII.GetBytes(path), (int)saved.Flags & ~Fcntl.O_CLOEXEC, out int errno)
+        return OpenAt.TryOpen(null, CString.From(path), (int)saved.Flags & ~Fcntl.O_CLOEXEC, out int errno)
             ?? throw new KernelException($"open of an end of pipe {saved.PipeId}", errno);
     }
 
-    private static (SafeFileHandle Read, SafeFileHandle Write) Make(uint id, ImageSet images)
+    private static (SafeFileHandle Read, SafeFileHandle Write) Make(uint id, FileOpening opening)
     {
         (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
-        using ImageReader? reader = images.OpenReader(ImageType.PipesData);
-        while (reader?.Read<PipeDataEntry>() is { } entry)
+        foreach ((PipeDataEntry entry, byte[] content) in opening.PipeData(id))
         {
-            if (entry.PipeId == id)
+            if (entry.HasSize && Fcntl.Control(read, Fcntl.F_GETPIPE_SZ) != (int)entry.Size)
             {
-                if (entry.HasSize && Fcntl.Control(read, Fcntl.F_GETPIPE_SZ) != (int)entry.Size)
-                {
-                    Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, entry.Size);
-                }
-
-                Fill(write, reader.ReadPayload(), id);
+                Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, entry.Size);
             }
+
+            Fill(write, content, id);
         }
 
         return (read, write);
@@ -108,8 +102,8 @@ internal sealed class PipeFile : IFileKind
     // tee needs a reading end: whatever end we have, /proc gives another one of the same pipe.
     private static byte[] Peek(OpenFile file, SafeFileHandle handle, int size)
     {
-        byte[] path = Encoding.ASCII.GetBytes($"/proc/self/fd/{handle.DangerousGetHandle()}");
-        using SafeFileHandle source = Fcntl.TryOpen(path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
+        byte[] path = CString.From($"/proc/self/fd/{handle.DangerousGetHandle()}");
+        using SafeFileHandle source = OpenAt.TryOpen(null, path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
             ?? throw new KernelException($"open of {file}", errno);
         (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
         using (read)
@@ -126,7 +120,7 @@ internal sealed class PipeFile : IFileKind
             byte[] content = new byte[copied];
             for (int done = 0; done < content.Length;)
             {
-                done += (int)Syscall.Check(Fcntl.Read(read, content.AsSpan(done)), "read of a pipe's copy");
+                done += (int)Syscall.Check(FileRead.Read(read, content.AsSpan(done)), "read of a pipe's copy");
             }
 
             return content;
@@ -139,8 +133,8 @@ internal sealed class PipeFile : IFileKind
     {
         using SafeFileHandle process = PidFd.Open(file.Pid);
         using SafeFileHandle end = PidFd.GetFd(process, file.Fd);
-        short events = UnixSocket.Poll(end, UnixSocket.POLLIN, 0);
+        short events = Poll.Wait(end, Poll.POLLIN, 0);
         bool reads = (file.FileFlags & Fcntl.O_ACCMODE) == Fcntl.O_RDONLY;
-        return (events & (reads ? UnixSocket.POLLHUP : UnixSocket.POLLERR)) == 0;
+        return (events & (reads ? Poll.POLLHUP : Poll.POLLERR)) == 0;
     }
 }

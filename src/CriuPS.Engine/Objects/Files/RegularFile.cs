@@ -92,7 +92,7 @@ internal sealed class RegularFile : IFileKind
     public static SafeFileHandle Open(RegFileEntry saved, int flags)
     {
         const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
-        SafeFileHandle handle = Fcntl.TryOpen(saved.Name.Span, (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out int errno)
+        SafeFileHandle handle = OpenAt.TryOpen(null, CString.From(saved.Name.Span), (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out int errno)
             ?? throw new KernelException($"open({Display(saved)}, 0x{flags:x})", errno) { Subject = Display(saved) };
         if (saved.Pos != 0 && (flags & Fcntl.O_PATH) == 0)
         {
@@ -105,7 +105,7 @@ internal sealed class RegularFile : IFileKind
     // What cannot be read has no build id to save, and its size is all that is compared later.
     private static uint[] BuildIdOf(OpenFile file)
     {
-        using SafeFileHandle? handle = Fcntl.TryOpen(file.Link.Bytes, ToRead, out _);
+        using SafeFileHandle? handle = OpenAt.TryOpen(null, CString.From(file.Link.Bytes), ToRead, out _);
         if (handle is null)
         {
             return [];
@@ -118,7 +118,7 @@ internal sealed class RegularFile : IFileKind
 
     private static void ValidateBuildId(RegFileEntry saved, long size)
     {
-        using SafeFileHandle handle = Fcntl.TryOpen(saved.Name.Span, ToRead, out int errno)
+        using SafeFileHandle handle = OpenAt.TryOpen(null, CString.From(saved.Name.Span), ToRead, out int errno)
             ?? throw Mismatch(saved, $"cannot be read to compare its build id: {Errno.Describe(errno)}", "let this user read the file");
         if (!saved.BuildId.SequenceEqual(BuildId.Read(handle, size)))
         {

@@ -133,7 +133,7 @@ internal sealed class Mapping
             return VmaStatus.Vsyscall | VmaStatus.AnonymousPrivate;
         }
 
-        if (path.SequenceEqual("[vdso]"u8))
+        if (vma.IsVdso)
         {
             return VmaStatus.Regular | VmaStatus.Vdso | VmaStatus.AnonymousPrivate;
         }

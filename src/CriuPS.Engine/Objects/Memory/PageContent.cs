@@ -34,7 +34,7 @@ internal static class PageContent
         long offset = 0;
         foreach (Mapping mapping in mappings)
         {
-            if (!mapping.HasContent || mapping.IsSpecial && !Vdso.IsVdso(mapping.Vma))
+            if (!mapping.HasContent || mapping.IsSpecial && !mapping.Vma.IsVdso)
             {
                 continue;
             }

@@ -17,12 +17,10 @@ internal sealed class Vdso
     private ulong _aside;
 
     /// <param name="own">The newborn's mappings.</param>
-    public Vdso(IEnumerable<Vma> own) => _own = [.. own.Where(v => IsVdso(v) || IsVvar(v)).OrderBy(v => v.Start)];
+    public Vdso(IEnumerable<Vma> own) => _own = [.. own.Where(v => v.IsVdso || IsVvar(v)).OrderBy(v => v.Start)];
 
     /// <summary>Bytes that are needed to put it aside.</summary>
     public ulong Size => _own.Aggregate(0UL, (sum, vma) => sum + vma.Length);
-
-    public static bool IsVdso(Vma vma) => vma.Path.Bytes.SequenceEqual("[vdso]"u8);
 
     public static bool IsVvar(Vma vma) => vma.Path.Bytes.SequenceEqual("[vvar]"u8) || vma.Path.Bytes.SequenceEqual("[vvar_vclock]"u8);
 
@@ -40,7 +38,7 @@ internal sealed class Vdso
             return;
         }
 
-        Vma? own = _own.Where(IsVdso).Select(v => (Vma?)v).FirstOrDefault();
+        Vma? own = _own.Where(v => v.IsVdso).Select(v => (Vma?)v).FirstOrDefault();
         ulong ownData = _own.Where(IsVvar).Aggregate(0UL, (sum, v) => sum + v.Length);
         bool sameSize = own?.Length == code.End - code.Start && (data is null || ownData == data.End - data.Start);
         if (!sameSize || !SameCode(pid, own!.Value, code, readImage))
@@ -72,11 +70,11 @@ internal sealed class Vdso
         ulong from = _aside;
         foreach (Vma vma in _own)
         {
-            if (IsVdso(vma) ? code is not null : data is not null)
+            if (vma.IsVdso ? code is not null : data is not null)
             {
-                ulong to = IsVdso(vma) ? code!.Value : data!.Value;
+                ulong to = vma.IsVdso ? code!.Value : data!.Value;
                 Move(batch, from, to, vma.Length);
-                data = IsVdso(vma) ? data : data + vma.Length;
+                data = vma.IsVdso ? data : data + vma.Length;
             }
             else
             {

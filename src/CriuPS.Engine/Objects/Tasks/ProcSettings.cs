@@ -2,6 +2,7 @@ using System.Globalization;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Tasks;
 
@@ -47,9 +48,9 @@ internal sealed class OomScore : ITaskState
 {
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
-        if (dump.IsLeader && ProcSetting.TryRead(dump.Process.Pid, "oom_score_adj") is { } text)
+        if (dump.IsLeader)
         {
-            dump.Core.Tc.OomScoreAdj = int.Parse(text, CultureInfo.InvariantCulture);
+            dump.Core.Tc.OomScoreAdj = ProcAttributes.ReadOomScoreAdjustment(dump.Process.Proc);
         }
 
         return null;
@@ -69,9 +70,9 @@ internal sealed class LoginUid : ITaskState
 {
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
-        if (dump.IsLeader && ProcSetting.TryRead(dump.Process.Pid, "loginuid") is { } text)
+        if (dump.IsLeader && ProcAttributes.ReadLoginUid(dump.Process.Proc) is { } uid)
         {
-            dump.Core.Tc.Loginuid = uint.Parse(text, CultureInfo.InvariantCulture);
+            dump.Core.Tc.Loginuid = uid;
         }
 
         return null;
