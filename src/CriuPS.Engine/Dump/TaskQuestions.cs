@@ -46,16 +46,17 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     }
 
     /// <summary>Lets the process write its own pages.</summary>
-    /// <param name="file">The pages file.</param>
+    /// <param name="pagesFile">The pages file.</param>
     /// <param name="runs">What to write; runs that are not direct are left out.</param>
     /// <param name="written">Told the bytes written after each part.</param>
-    public void WritePages(SafeFileHandle file, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
+    public void WritePages(SafeFileHandle pagesFile, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
     {
         Tracee leader = process.Leader.Task;
         SyscallProgram program = parasite.NewProgram(leader, WriteProgram - 8192);
-        UnixSocket.SendDescriptors(parasite.Socket, [(int)file.DangerousGetHandle()]);
+        UnixSocket.SendDescriptors(parasite.Socket, [(int)pagesFile.DangerousGetHandle()]);
         DescriptorReceipt receipt = DescriptorReceipt.Add(program, parasite.RemoteSocket, 1, UnixSocket.MSG_CMSG_CLOEXEC, "the pages file");
         Argument number = receipt.First;
+        int? file = null;
         int next = 0;
         while (true)
         {
@@ -85,7 +86,9 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
                 return;
             }
 
-            number = receipt.Numbers(program)[0];
+            // Later rounds have other data where the answer to the first one was.
+            file ??= receipt.Numbers(program)[0];
+            number = file.Value;
             program.Clear();
         }
     }

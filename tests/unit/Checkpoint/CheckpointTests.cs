@@ -16,6 +16,7 @@ public sealed class CheckpointTests
     [InlineData("mappings_anonymous", true)]
     [InlineData("mappings_files", true)]
     [InlineData("mappings_many", true)]
+    [InlineData("mappings_scattered", true)]
     [InlineData("guards", true)]
     public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
     {
