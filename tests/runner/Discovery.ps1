@@ -46,10 +46,7 @@ function Add-Block {
         $parent.Items.Add($block)
         $script:CurrentBlock = $block
         try {
-            $null = & $script:Scopes.Enter {
-                . $script:Scopes.Define $data
-                . $Bound.Fixture
-            }
+            $null = & $script:Scopes.Enter { . $Bound.Fixture } $data
         }
         finally {
             $script:CurrentBlock = $parent

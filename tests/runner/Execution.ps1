@@ -47,7 +47,7 @@ function Get-NameOf {
 function Get-PlaceOf {
     param([Management.Automation.ErrorRecord] $Record)
     $places = [regex]::Matches("$($Record.ScriptStackTrace)", '(?m), (?<file>.+): line (?<line>\d+)$') |
-        Where-Object { -not $_.Groups['file'].Value.StartsWith($PSScriptRoot) }
+        Where-Object { [IO.Path]::IsPathRooted($_.Groups['file'].Value) -and [IO.Path]::GetDirectoryName($_.Groups['file'].Value) -ne $PSScriptRoot }
     $place = @($places)[0]
     $place ? "$($place.Groups['file'].Value):$($place.Groups['line'].Value)" : $Record.InvocationInfo.ScriptName
 }
@@ -109,7 +109,6 @@ function Invoke-Test {
     $result = @{ Name = $Test.Name; Error = $null; Skipped = $null; Streams = @() }
     $watch = [Diagnostics.Stopwatch]::StartNew()
     & $script:Scopes.Enter {
-        . $script:Scopes.Define $Test.Data
         try {
             foreach ($step in @(Get-Chain $Test.Parent 'BeforeEach')) { $null = . $step }
             $result.Name = Get-NameOf $Test
@@ -125,7 +124,7 @@ function Invoke-Test {
                 try { $null = . $step } catch { Add-Outcome $result $_ }
             }
         }
-    }
+    } $Test.Data
 
     if ($result.Error) {
         Add-Failure $Test $result.Name $result.Error $result.Streams
@@ -165,7 +164,6 @@ function Invoke-Block {
     param($Block)
     $hasWork = Test-HasWork $Block
     & $script:Scopes.Enter {
-        . $script:Scopes.Define $Block.Data
         $ready = $true
         if ($Block.Parent) {
             Write-Line "$('  ' * (Get-Depth $Block))$(Get-NameOf $Block)"
@@ -196,7 +194,7 @@ function Invoke-Block {
                 Add-Failure $Block "AfterAll of $($Block.Name)" $_ $null
             }
         }
-    }
+    } $Block.Data
 }
 
 function Set-ItResult {
@@ -232,7 +230,7 @@ function Invoke-SpecFile {
     $root.Data = @{ TestDrive = $folder }
     try {
         $script:CurrentBlock = $root
-        $null = & $script:Scopes.Enter { . $script:Scopes.Define $root.Data; . $File }
+        $null = & $script:Scopes.Enter { . $script:Scopes.Load $File } $root.Data
         Invoke-Block $root
     }
     catch {

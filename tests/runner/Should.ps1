@@ -80,7 +80,6 @@ function Test-Operator {
         'BeLessThan' { $Actual -lt $Expected }
         'BeLessOrEqual' { $Actual -le $Expected }
         'Contain' { @($Actual) -contains $Expected }
-        'ContainExactly' { @($Actual) -ccontains $Expected }
         'BeIn' { @($Expected) -contains $Actual }
         'HaveCount' { @($Actual).Count -eq $Expected }
         'BeOfType' { $Actual -is $Expected }
@@ -102,7 +101,7 @@ function Should {
         [switch] $Match, [Alias('CMATCH')] [switch] $MatchExactly, [Alias('LIKE')] [switch] $BeLike, [switch] $BeLikeExactly,
         [Alias('GT')] [switch] $BeGreaterThan, [Alias('GE')] [switch] $BeGreaterOrEqual,
         [Alias('LT')] [switch] $BeLessThan, [Alias('LE')] [switch] $BeLessOrEqual,
-        [switch] $Contain, [switch] $ContainExactly, [switch] $BeIn, [switch] $HaveCount,
+        [switch] $Contain, [switch] $BeIn, [switch] $HaveCount,
         [Alias('HaveType')] [switch] $BeOfType, [switch] $Exist, [switch] $Throw
     )
     begin {

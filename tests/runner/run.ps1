@@ -41,13 +41,18 @@ else {
     Import-Module "$PSScriptRoot/Spec.psm1"
     # These run in the files' own scopes, which a module's code can reach only through a block that comes from outside of it.
     $scopes = @{
-        Enter = { param($SpecContinue) . $SpecContinue }
-        Define = {
-            param($SpecVariables)
+        Enter  = {
+            param($SpecContinue, $SpecVariables)
             foreach ($SpecKey in $SpecVariables.Keys) {
                 $ExecutionContext.SessionState.PSVariable.Set("local:$SpecKey", $SpecVariables[$SpecKey])
             }
+
+            # An automatic variable is no entry in a scope's table: only code of this very scope can set it.
+            if ($SpecVariables.ContainsKey('_')) { $_ = $SpecVariables['_'] }
+            . $SpecContinue
         }
+        # A file that the module's code ran itself would be part of the module.
+        Load   = { param($SpecFile) . $SpecFile }
         Expand = { param($SpecText) $ExecutionContext.InvokeCommand.ExpandString($SpecText) }
     }
     $counts = Invoke-Spec $Path $scopes
