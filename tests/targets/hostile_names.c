@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,12 +35,14 @@ static long check(long result, const char *call)
     return result;
 }
 
+static sem_t told;
+
 static void *thread(void *unused)
 {
     (void)unused;
     prctl(PR_SET_NAME, "x\ny) Z 1 (");
     printf("tid %ld\n", (long)syscall(SYS_gettid));
-    fflush(stdout);
+    sem_post(&told);
     for (;;)
         pause();
     return NULL;
@@ -72,6 +74,24 @@ static void map_pages(const char *key, int fd)
     pages[4 * PAGE] = 4;
     int guard = madvise((void *)(pages + 5 * PAGE), PAGE, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */);
     printf("pages-%s %lx\nguard-%s %d\n", key, (unsigned long)pages, key, guard);
+}
+
+// Whether the kernel lets its one page of zeros stand in for pages that were only read: then two of them are the same page frame. A
+// kernel may be told not to, and gives each a page of its own.
+static void zero_page(void)
+{
+    volatile char *pages = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        exit(1);
+    madvise((void *)pages, 2 * PAGE, MADV_NOHUGEPAGE);
+    (void)pages[0];
+    (void)pages[PAGE];
+    uint64_t entries[2];
+    int pagemap = CHECK(open("/proc/self/pagemap", O_RDONLY));
+    if (pread(pagemap, entries, sizeof entries, (off_t)((uintptr_t)pages / PAGE * sizeof entries[0])) != sizeof entries)
+        exit(1);
+    close(pagemap);
+    printf("zero-page %d\n", entries[0] == entries[1]);
 }
 
 static void descriptors(void)
@@ -131,6 +151,7 @@ int main(int argc, char **argv)
     map_file("literal", "literal\\012 name", 0);
     map_file("removed", "gone\n", 1);
     map_file("suffix", "stays (deleted)", 0);
+    zero_page();
     map_pages("anonymous", -1);
     map_pages("private", CHECK(open("stays (deleted)", O_RDONLY)));
     descriptors();
@@ -139,16 +160,11 @@ int main(int argc, char **argv)
     CHECK(prctl(PR_SET_TIMERSLACK, 123456));
     fflush(stdout);
     pthread_t other;
-    if (pthread_create(&other, NULL, thread, NULL) != 0)
+    if (sem_init(&told, 0, 0) != 0 || pthread_create(&other, NULL, thread, NULL) != 0)
         return 1;
-    for (;;)
-    {
-        // The second task's name is part of what is told: wait until it has it.
-        char name[16];
-        if (pthread_getname_np(other, name, sizeof name) == 0 && name[0] == 'x')
-            break;
-        sched_yield();
-    }
+    // What the second task tells comes before "ready".
+    while (sem_wait(&told) != 0)
+        ;
     puts("ready");
     fflush(stdout);
     char byte;
