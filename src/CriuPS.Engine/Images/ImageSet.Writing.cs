@@ -6,8 +6,10 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Images;
 
 /// <summary>
-/// Making a set. Each file has its final name from the start; the inventory comes last, after everything else has been synced, so a
-/// directory with an inventory is complete. <see cref="Discard"/> takes back exactly what was made. Several threads may make files at once.
+/// Making a set. The inventory comes last, after everything else has been synced, so a directory with an inventory is complete. Files have
+/// their final names from the start, but for those of a set that replaces another: they stand beside it under names of their own until all
+/// are on disk, and only then take the places of the old ones. <see cref="Discard"/> takes back exactly what was made, and an old set stays
+/// as it was. Several threads may make files at once.
 /// </summary>
 public sealed partial class ImageSet
 {
@@ -19,20 +21,21 @@ public sealed partial class ImageSet
 
     private const int DirectoryMode = 0x1c0; // 0700
     private const int SyncThreads = 8;
-    private const string NewInventoryName = "inventory.img.new";
+    private const string NewSuffix = ".new";
 
     private readonly Lock _lock = new();
-    private readonly HashSet<string> _created = [];
+    private readonly HashSet<string> _created = []; // names as they are in the directory now
     private readonly List<ImageWriter> _writers = [];
     private readonly bool _writable;
     private string? _madeDirectory;
     private uint _lastPagesId;
     private bool _complete;
+    private bool _beside;
 
     /// <summary>Makes a set in a directory, which is made too if it does not exist.</summary>
     /// <param name="path">The directory.</param>
     /// <param name="replace">
-    /// Whether a checkpoint that is already there may be replaced. It is removed at once, all its image files with it.
+    /// Whether a checkpoint that is already there may be replaced. It stays until the new one is complete, then all its image files go.
     /// </param>
     /// <param name="limits">Bounds of what is read; null for the defaults.</param>
     /// <exception cref="CriuException">There is a checkpoint, or the directory cannot be made or opened.</exception>
@@ -129,7 +132,8 @@ public sealed partial class ImageSet
         }
 
         inventory.ImgVersion = ImageMagic.Version;
-        using (var writer = new ImageWriter(ImageType.Inventory, FullName(NewInventoryName), () => CreateFile(NewInventoryName)))
+        string name = ImageType.Inventory.FileName() + NewSuffix;
+        using (var writer = new ImageWriter(ImageType.Inventory, FullName(name), () => MakeFile(name)))
         {
             writer.Write(inventory);
         }
@@ -203,7 +207,8 @@ public sealed partial class ImageSet
                 };
             }
 
-            set.RemoveOld();
+            set._beside = set.HasInventory;
+            set.RemoveLeftovers();
             return set;
         }
         catch
@@ -213,20 +218,47 @@ public sealed partial class ImageSet
         }
     }
 
-    // A stale file would be taken for part of the new set. The inventory goes first: what is left is no checkpoint at any moment.
-    private void RemoveOld()
+    // What a killed dump has left would be taken for part of the new set, or stand in its way.
+    private void RemoveLeftovers()
     {
-        foreach (ImageFile file in ListFiles().Where(file => file.Type.Container != ImageContainer.Service))
+        if (!_beside)
         {
-            if (Failure($"unlink {FullName(file.Name)}", FileAt.TryUnlink(_directory, file.Name), Errno.ENOENT) is { } failure)
-            {
-                throw failure;
-            }
+            RemoveSet([]);
+        }
+
+        foreach (string name in ListNames().Where(IsNew).ToList())
+        {
+            Remove(name);
         }
     }
 
+    // The inventory goes first: what is left is no checkpoint at any moment.
+    private void RemoveSet(HashSet<string> except)
+    {
+        foreach (ImageFile file in ListFiles().Where(file => file.Type.Container != ImageContainer.Service && !except.Contains(file.Name)))
+        {
+            Remove(file.Name);
+        }
+    }
+
+    private void Remove(string name)
+    {
+        if (Failure($"unlink {FullName(name)}", FileAt.TryUnlink(_directory, name), Errno.ENOENT) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    private static bool IsNew(string name) =>
+        name.EndsWith(NewSuffix, StringComparison.Ordinal) && ImageType.FromFileName(name[..^NewSuffix.Length], out _) is not null;
+
+    // What a file that is being made is called in the directory.
+    private string NameNow(string name) => _beside ? name + NewSuffix : name;
+
+    private SafeFileHandle CreateFile(string name) => MakeFile(NameNow(name));
+
     // O_EXCL and O_NOFOLLOW: in a directory that others may write to, nobody gets us to write through a link of theirs.
-    private SafeFileHandle CreateFile(string name)
+    private SafeFileHandle MakeFile(string name)
     {
         lock (_lock)
         {
@@ -266,26 +298,57 @@ public sealed partial class ImageSet
         return Failure($"fsync {FullName(name)}", file is null ? errno : FileAt.TrySync(file));
     }
 
+    // Everything is on disk when this begins; what it does is to give names, the inventory's last.
     private void Publish(bool durable)
     {
-        string name = ImageType.Inventory.FileName();
-        KernelException? failure = durable ? SyncOne(NewInventoryName) : null;
-        failure ??= Failure($"rename {FullName(NewInventoryName)}", FileAt.TryRename(_directory, NewInventoryName, name));
-        if (failure is null)
+        string inventory = ImageType.Inventory.FileName();
+        KernelException? failure = durable ? SyncOne(inventory + NewSuffix) : null;
+        if (failure is null && _beside)
         {
-            lock (_lock)
-            {
-                _created.Remove(NewInventoryName);
-                _created.Add(name);
-            }
+            failure = TakePlaces(inventory, durable);
+        }
 
-            failure = durable ? Failure($"fsync {Path}", FileAt.TrySync(_directory)) ?? SyncAbove() : null;
+        failure ??= Rename(inventory);
+        if (failure is null && durable)
+        {
+            failure = Failure($"fsync {Path}", FileAt.TrySync(_directory)) ?? SyncAbove();
         }
 
         if (failure is not null)
         {
             throw failure;
         }
+    }
+
+    // From the removal of the old inventory to the arrival of the new one the directory holds no checkpoint, but all of the new one's bytes.
+    private KernelException? TakePlaces(string inventory, bool durable)
+    {
+        List<string> names = [.. _created.Select(name => name[..^NewSuffix.Length]).Where(name => name != inventory)];
+        _beside = false;
+        Remove(inventory);
+        KernelException? failure = durable ? Failure($"fsync {Path}", FileAt.TrySync(_directory)) : null;
+        RemoveSet([.. names]);
+        foreach (string name in names)
+        {
+            failure ??= Rename(name);
+        }
+
+        return failure;
+    }
+
+    private KernelException? Rename(string name)
+    {
+        KernelException? failure = Failure($"rename {FullName(name + NewSuffix)}", FileAt.TryRename(_directory, name + NewSuffix, name));
+        lock (_lock)
+        {
+            if (failure is null)
+            {
+                _created.Remove(name + NewSuffix);
+                _created.Add(name);
+            }
+        }
+
+        return failure;
     }
 
     // The name of a new directory is on disk when the one above it is.

@@ -150,7 +150,7 @@ public sealed partial class ImageSet : IDisposable
     private SafeFileHandle? OpenFile(string name)
     {
         // Without O_NONBLOCK a FIFO of that name would keep us waiting for a writer.
-        SafeFileHandle? file = FileAt.TryOpen(_directory, name, FileAt.O_RDONLY | FileAt.O_NONBLOCK, 0, out int errno);
+        SafeFileHandle? file = FileAt.TryOpen(_directory, NameNow(name), FileAt.O_RDONLY | FileAt.O_NONBLOCK, 0, out int errno);
         return file is not null || errno == Errno.ENOENT
             ? file
             : throw new KernelException($"open {FullName(name)}", errno) { Subject = FullName(name) };

@@ -102,7 +102,42 @@ public sealed class ImageSetTests
         Assert.Contains("-Force", e.Remedy, StringComparison.Ordinal);
         Assert.Equal(["dump.log", "fs-5.img", "inventory.img"], Names(directory["set"]));
         using ImageSet replaced = ImageSet.Create(directory["set"], replace: true);
-        Assert.Equal(["dump.log"], Names(directory["set"]));
+        replaced.WriteSingle(ImageType.Fs, 6, s_fs);
+        replaced.Complete(new InventoryEntry());
+        Assert.Equal(["dump.log", "fs-6.img", "inventory.img"], Names(directory["set"]));
+    }
+
+    [Fact]
+    public void A_checkpoint_is_there_until_the_one_that_replaces_it_is_complete()
+    {
+        using var directory = new TemporaryDirectory();
+        FsEntry other = new() { CwdId = 3, RootId = 4 };
+        using (ImageSet old = ImageSet.Create(directory["set"]))
+        {
+            old.WriteSingle(ImageType.Fs, 5, s_fs);
+            old.WriteSingle(ImageType.Fs, 6, s_fs);
+            old.Complete(new InventoryEntry());
+        }
+
+        using (ImageSet discarded = ImageSet.Create(directory["set"], replace: true))
+        {
+            discarded.WriteSingle(ImageType.Fs, 5, other);
+            Assert.Equal(other, discarded.ReadSingle<FsEntry>(ImageType.Fs, 5));
+            Assert.False(discarded.Exists(ImageType.Fs, 6));
+            using ImageSet kept = ImageSet.Open(directory["set"]);
+            Assert.True(kept.HasInventory);
+            Assert.Equal(s_fs, kept.ReadSingle<FsEntry>(ImageType.Fs, 5));
+        }
+
+        Assert.Equal(["fs-5.img", "fs-6.img", "inventory.img"], Names(directory["set"]));
+        using (ImageSet replacing = ImageSet.Create(directory["set"], replace: true))
+        {
+            replacing.WriteSingle(ImageType.Fs, 5, other);
+            replacing.Complete(new InventoryEntry());
+            Assert.Equal(other, replacing.ReadSingle<FsEntry>(ImageType.Fs, 5));
+        }
+
+        Assert.Equal(["fs-5.img", "inventory.img"], Names(directory["set"]));
     }
 
     [Fact]
@@ -110,9 +145,14 @@ public sealed class ImageSetTests
     {
         using var directory = new TemporaryDirectory();
         File.WriteAllText(directory["core-99.img"], "half");
+        File.WriteAllText(directory["core-99.img.new"], "half");
+        File.WriteAllText(directory["inventory.img.new"], "half");
+        File.WriteAllText(directory["letter.new"], "kept: no image");
         File.WriteAllText(directory["stats-dump"], "kept: no part of a checkpoint");
         using ImageSet set = ImageSet.Create(directory.Path);
-        Assert.Equal(["stats-dump"], Names(directory.Path));
+        Assert.Equal(["letter.new", "stats-dump"], Names(directory.Path));
+        set.Complete(new InventoryEntry());
+        Assert.Equal(["inventory.img", "letter.new", "stats-dump"], Names(directory.Path));
     }
 
     [Fact]
