@@ -26,6 +26,9 @@ internal sealed class Tracee
 
     public IArchitecture Architecture => _tracer.Architecture;
 
+    /// <summary>Asks the operation that holds the task to end.</summary>
+    public CancellationToken Cancellation => _tracer.Cancellation;
+
     /// <summary>The signal that had stopped the task before it was seized; 0 where it was running.</summary>
     public int StopSignal { get; private set; }
 

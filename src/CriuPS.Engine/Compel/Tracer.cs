@@ -32,6 +32,22 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
             Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
         };
 
+    /// <summary>
+    /// Waits until everybody whom this thread traces is dead; they were killed. The end of a leader is told only when all other threads of
+    /// its process have been waited for (kernel/exit.c, delay_group_leader), those included that nobody knows by number yet.
+    /// </summary>
+    public void AwaitEndOfAll(TimeSpan patience)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (Wait.PollAny(out WaitStatus? news) && Stopwatch.GetElapsedTime(start) < patience)
+        {
+            if (news is null)
+            {
+                Nap.Microseconds(NapMicroseconds);
+            }
+        }
+    }
+
     private WaitStatus? Poll(int tid, TimeSpan patience, bool cancellable)
     {
         Debug.Assert(_thread == Environment.CurrentManagedThreadId, "ptrace belongs to the tracer's thread");

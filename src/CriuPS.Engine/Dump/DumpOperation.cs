@@ -56,7 +56,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             }
 
             Tell(Stage.Images, "writing images to disk");
-            images.Complete(ProcessImages.Inventory());
+            images.Complete(ProcessImages.Inventory(), cancellation: cancellation);
             frozen.Finish(options.FinalState);
             freeze ??= Stopwatch.GetElapsedTime(frozenAt);
             if (options.FinalState == FinalState.Kill)

@@ -1,4 +1,5 @@
 using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Memory;
@@ -56,40 +57,62 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
         UnixSocket.SendDescriptors(parasite.Socket, [(int)pagesFile.DangerousGetHandle()]);
         DescriptorReceipt receipt = DescriptorReceipt.Add(program, parasite.RemoteSocket, 1, UnixSocket.MSG_CMSG_CLOEXEC, "the pages file");
         Argument number = receipt.First;
-        int? file = null;
         int next = 0;
         while (true)
         {
             List<(Operation Write, ulong Bytes)> writes = PageContent.AddWrites(program, number, runs, ref next);
-            bool last = next >= runs.Count;
+            bool last = next >= runs.Count || leader.Cancellation.IsCancellationRequested;
             if (last)
             {
                 program.Try("close of the pages file", SyscallNumber.close, number);
             }
 
             parasite.Run([(leader, program)]);
-            foreach ((Operation write, ulong bytes) in writes)
+            RemoteCallException? failure = Failure(program, writes);
+            if (!last)
             {
-                if ((ulong)program.Result(write) != bytes)
-                {
-                    throw new RemoteCallException(process.Pid, "write of memory pages", Errno.ENOSPC)
-                    {
-                        Remedy = "make room where the images go",
-                    };
-                }
-
-                written(bytes);
+                // Later rounds have other data where the answer to the first one was.
+                number = number.Kind == Argument.Constant ? number : receipt.Numbers(program)[0];
+                program.Clear();
             }
 
+            if (failure is not null)
+            {
+                CloseUnless(last, program, number);
+                throw failure;
+            }
+
+            writes.ForEach(write => written(write.Bytes));
             if (last)
             {
+                leader.Cancellation.ThrowIfCancellationRequested();
                 return;
             }
+        }
+    }
 
-            // Later rounds have other data where the answer to the first one was.
-            file ??= receipt.Numbers(program)[0];
-            number = file.Value;
-            program.Clear();
+    private RemoteCallException? Failure(SyscallProgram program, List<(Operation Write, ulong Bytes)> writes)
+    {
+        foreach ((Operation write, ulong bytes) in writes)
+        {
+            long result = program.Result(write);
+            if ((ulong)result != bytes)
+            {
+                int errno = Syscall.IsError(result) ? (int)-result : Errno.ENOSPC;
+                return new RemoteCallException(process.Pid, "write of memory pages", errno) { Remedy = ImageWriter.RemedyFor(errno) };
+            }
+        }
+
+        return null;
+    }
+
+    // The process goes on, and with no descriptor of ours.
+    private void CloseUnless(bool closed, SyscallProgram program, Argument number)
+    {
+        if (!closed)
+        {
+            program.Try("close of the pages file", SyscallNumber.close, number);
+            parasite.Run([(process.Leader.Task, program)]);
         }
     }
 }

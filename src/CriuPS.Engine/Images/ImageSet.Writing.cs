@@ -116,8 +116,10 @@ public sealed partial class ImageSet
     /// </summary>
     /// <param name="inventory">Facts about the checkpoint; its version is set here.</param>
     /// <param name="durable">Whether to wait for the disk; without it the set survives the end of the program but not that of the machine.</param>
+    /// <param name="cancellation">Ends the wait for the disk; after that it is too late.</param>
     /// <exception cref="CriuException">A file cannot be written; the set is no checkpoint and can be discarded.</exception>
-    public void Complete(InventoryEntry inventory, bool durable = true)
+    /// <exception cref="OperationCanceledException">It was cancelled; the set is no checkpoint and can be discarded.</exception>
+    public void Complete(InventoryEntry inventory, bool durable = true, CancellationToken cancellation = default)
     {
         lock (_lock)
         {
@@ -128,8 +130,10 @@ public sealed partial class ImageSet
 
         if (durable)
         {
-            SyncAll();
+            SyncAll(cancellation);
         }
+
+        cancellation.ThrowIfCancellationRequested();
 
         inventory.ImgVersion = ImageMagic.Version;
         string name = ImageType.Inventory.FileName() + NewSuffix;
@@ -281,9 +285,9 @@ public sealed partial class ImageSet
     }
 
     // One journal commit of the file system can serve many fsyncs that wait at the same time.
-    private void SyncAll()
+    private void SyncAll(CancellationToken cancellation)
     {
-        var options = new ParallelOptions { MaxDegreeOfParallelism = SyncThreads };
+        var options = new ParallelOptions { MaxDegreeOfParallelism = SyncThreads, CancellationToken = cancellation };
         KernelException? failure = null;
         Parallel.ForEach(_created, options, name => failure = SyncOne(name) ?? failure);
         if ((failure ?? Failure($"fsync {Path}", FileAt.TrySync(_directory))) is { } reason)

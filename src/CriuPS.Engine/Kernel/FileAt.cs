@@ -85,6 +85,27 @@ internal static class FileAt
         return 0;
     }
 
+    /// <summary>pwrite64(2) until everything is written; the descriptor's position stays.</summary>
+    public static unsafe int TryWriteAllAt(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    {
+        using var hold = new Hold(file);
+        fixed (byte* start = bytes)
+        {
+            for (long done = 0; done < bytes.Length;)
+            {
+                long result = Syscall.Invoke(SyscallNumber.pwrite64, hold.Number, (long)(start + done), bytes.Length - done, offset + done);
+                if (Syscall.IsError(result) && result != -Errno.EINTR)
+                {
+                    return (int)-result;
+                }
+
+                done += Math.Max(result, 0);
+            }
+        }
+
+        return 0;
+    }
+
     /// <summary>Device and inode of an open file: equal pairs mean the same file.</summary>
     /// <exception cref="Errors.KernelException">fstat(2) failed.</exception>
     public static unsafe (ulong Device, ulong Inode) Identity(SafeFileHandle file)

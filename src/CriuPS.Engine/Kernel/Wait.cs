@@ -37,6 +37,17 @@ internal static unsafe class Wait
     /// <summary>One look at a task (or at any child or tracee of this very thread with -1): its news, or null where there are none.</summary>
     public static WaitStatus? Poll(int tid) => Call(tid, WNOHANG | __WALL | __WNOTHREAD);
 
+    /// <summary>One look at all children and tracees of this very thread.</summary>
+    /// <param name="news">The news of one of them, or null where there are none.</param>
+    /// <returns>False if there is nobody.</returns>
+    public static bool PollAny(out WaitStatus? news)
+    {
+        int status;
+        long result = Syscall.Invoke(SyscallNumber.wait4, -1, (long)&status, WNOHANG | __WALL | __WNOTHREAD);
+        news = result > 0 ? new WaitStatus((int)result, status) : null;
+        return result != -Errno.ECHILD;
+    }
+
     private static WaitStatus? Call(int tid, int options)
     {
         while (true)

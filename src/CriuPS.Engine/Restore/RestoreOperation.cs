@@ -65,9 +65,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
     private static void Kill(Tracer tracer, Tracee leader)
     {
         Syscall.Invoke(SyscallNumber.kill, leader.Pid, Signals.SIGKILL);
-        while (!leader.Released && !tracer.Await(leader.Tid, TimeSpan.FromSeconds(30), cancellable: false).IsGone)
-        {
-        }
+        tracer.AwaitEndOfAll(TimeSpan.FromSeconds(30));
     }
 
     private void CheckSession(SavedProcess saved)

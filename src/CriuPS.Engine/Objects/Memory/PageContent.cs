@@ -15,7 +15,9 @@ namespace CriuPS.Engine.Objects.Memory;
 internal static class PageContent
 {
     private const int VectorsPerCall = 1024;
-    private const ulong BytesPerCall = 1UL << 30;
+
+    // Between two programs the dump can be cancelled and tells how far it is: some tens of milliseconds.
+    private const ulong BytesPerProgram = 64UL << 20;
     private const int CopyBuffer = 1 << 20;
 
     /// <summary>A run of pages with its place in the pages file.</summary>
@@ -70,7 +72,7 @@ internal static class PageContent
     public static List<(Operation Write, ulong Bytes)> AddWrites(SyscallProgram program, Argument file, IReadOnlyList<Run> runs, ref int next)
     {
         List<(Operation, ulong)> writes = [];
-        while (next < runs.Count)
+        for (ulong total = 0; next < runs.Count && total < BytesPerProgram;)
         {
             int count = Count(runs, next);
             if (count == 0)
@@ -94,8 +96,9 @@ internal static class PageContent
             }
 
             ulong address = program.Put(System.Runtime.InteropServices.MemoryMarshal.AsBytes(vector.AsSpan()));
-            writes.Add((program.Add("write of memory pages", SyscallNumber.pwritev, file, address, count, first.Offset, 0), bytes));
+            writes.Add((program.Try("write of memory pages", SyscallNumber.pwritev, file, address, count, first.Offset, 0), bytes));
             next += count;
+            total += bytes;
         }
 
         return writes;
@@ -110,13 +113,18 @@ internal static class PageContent
             for (ulong done = 0; done < run.Length;)
             {
                 int part = (int)Math.Min((ulong)CopyBuffer, run.Length - done);
-                int read = RandomAccess.Read(memory, buffer.AsSpan(0, part), (long)(run.Start + done));
-                if (read == 0)
+                long read = FileRead.ReadAt(memory, buffer.AsSpan(0, part), (long)(run.Start + done));
+                if (read <= 0)
                 {
-                    throw new CriuException("MemoryUnreadable", CriuErrorKind.KernelFailure, $"the memory at {run.Start + done:x} cannot be read");
+                    throw new KernelException($"read of the memory at 0x{run.Start + done:x}", read < 0 ? (int)-read : Errno.EIO);
                 }
 
-                RandomAccess.Write(file, buffer.AsSpan(0, read), run.Offset + (long)done);
+                int errno = FileAt.TryWriteAllAt(file, buffer.AsSpan(0, (int)read), run.Offset + (long)done);
+                if (errno != 0)
+                {
+                    throw new KernelException("write of memory pages", errno) { Remedy = ImageWriter.RemedyFor(errno) };
+                }
+
                 done += (ulong)read;
             }
         }
@@ -126,12 +134,12 @@ internal static class PageContent
         }
     }
 
-    // One call moves less than 2 GiB (read(2), notes): longer runs are cut.
+    // One call moves less than 2 GiB (read(2), notes), and a program should take a moment only: longer runs are cut.
     private static long Add(List<Run> runs, PageRegion region, long offset, bool direct)
     {
         for (ulong start = region.Start; start < region.End;)
         {
-            ulong length = Math.Min(region.End - start, BytesPerCall);
+            ulong length = Math.Min(region.End - start, BytesPerProgram);
             runs.Add(new Run(start, length, offset, direct));
             start += length;
             offset += (long)length;
@@ -164,7 +172,7 @@ internal static class PageContent
         while (first + count < runs.Count && count < VectorsPerCall && runs[first + count].Direct)
         {
             bytes += runs[first + count].Length;
-            if (count > 0 && bytes > BytesPerCall)
+            if (count > 0 && bytes > BytesPerProgram)
             {
                 break;
             }
