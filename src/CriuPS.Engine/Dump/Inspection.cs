@@ -2,6 +2,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Objects.Timers;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
@@ -235,9 +236,9 @@ internal sealed class Inspection
             Refuse("seccomp", "its system calls are filtered", "run the program without a seccomp filter");
         }
 
-        if (PosixTimer.Read(Proc).Count > 0)
+        if (PosixTimers.Objection(Proc) is { } timer)
         {
-            Refuse("POSIX timers", "timers made by timer_create are not supported yet", "let the program delete them before the dump");
+            Refuse(timer.Subject, timer.Reason, timer.Remedy);
         }
     }
 

@@ -17,7 +17,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 
     /// <summary>Bytes that the parasite of a process needs.</summary>
     public static int Room(ProcessDump process) =>
-        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, t.IsLeader ? LeaderProgram : ThreadProgram)) + WriteProgram;
+        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t))) + WriteProgram;
 
     /// <summary>Asks all tasks at once.</summary>
     public void Ask()
@@ -26,7 +26,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
         List<Action> answers = [];
         foreach (TaskDump task in process.Tasks)
         {
-            SyscallProgram program = parasite.NewProgram(task.Task, task.IsLeader ? LeaderProgram : ThreadProgram);
+            SyscallProgram program = parasite.NewProgram(task.Task, ProgramSize(task));
             foreach (ITaskState state in TaskStates.InOrder)
             {
                 if (state.Ask(task, program) is { } answer)
@@ -115,4 +115,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
             parasite.Run([(process.Leader.Task, program)]);
         }
     }
+
+    private static int ProgramSize(TaskDump task) =>
+        (task.IsLeader ? LeaderProgram : ThreadProgram) + TaskStates.InOrder.Sum(state => state.Room(task));
 }

@@ -1,19 +1,9 @@
-using System.Runtime.InteropServices;
-
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>clock_nanosleep(2) for waits that are shorter than a scheduler tick.</summary>
 internal static unsafe class Nap
 {
     public const int CLOCK_MONOTONIC = 1;
-
-    /// <summary>struct __kernel_timespec.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct timespec
-    {
-        public long tv_sec;
-        public long tv_nsec;
-    }
 
     public static void Microseconds(int microseconds)
     {

@@ -8,6 +8,9 @@ namespace CriuPS.Engine.Objects;
 /// </summary>
 internal interface ITaskState
 {
+    /// <summary>Bytes that its questions take beyond the usual, where they are as many as the task has objects.</summary>
+    int Room(TaskDump dump) => 0;
+
     /// <summary>Adds questions to the program that the task runs during the parasite phase.</summary>
     /// <param name="dump">The task, with everything that /proc and ptrace told.</param>
     /// <param name="program">Takes the questions; its answers are there when the returned action runs.</param>

@@ -17,6 +17,9 @@ internal sealed class ProcessDump
 
     public required IReadOnlyList<Mapping> Mappings { get; init; }
 
+    /// <summary>Its POSIX timers.</summary>
+    public IReadOnlyList<PosixTimer> Timers => field ??= PosixTimer.Read(Proc);
+
     public List<TaskDump> Tasks { get; } = [];
 
     public TaskDump Leader => Tasks[0];

@@ -31,10 +31,12 @@ internal static class TaskStates
         new OomScore(),
         new LoginUid(),
         new ResourceLimits(),
+        new PosixTimers(),
         new PendingSignals(),
-        new IntervalTimers(),
         new TaskCredentials(),
         new ParentDeathSignal(),
         new Dumpable(),
+        new IntervalTimers(),
+        new PosixTimerStart(),
     ];
 }

@@ -150,7 +150,6 @@ internal sealed class SavedProcess : IDisposable
             throw new CriuException("TaskStateNotSupported", CriuErrorKind.NotSupported, $"process {Pid} was dumped in state {LeaderCore.Tc.TaskState}");
         }
 
-        Unsupported(LeaderCore.Tc.Timers?.Posix.Count > 0, "POSIX timers");
         Unsupported(Cores.Any(c => c.Core.ThreadCore.SeccompMode != SeccompMode.Disabled), "seccomp filters");
     }
 

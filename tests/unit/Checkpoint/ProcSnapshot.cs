@@ -13,7 +13,7 @@ internal static partial class ProcSnapshot
         "nonvoluntary_ctxt_switches:", "SigQ:", "PPid:", "TracerPid:", "VmSize:", "VmLib:", "VmExe:", "VmData:", "VmStk:", "VmPin:", "Cpus_", "Mems_",
     ];
 
-    private static readonly string[] s_files = ["limits", "cmdline", "environ", "auxv", "personality", "oom_score_adj", "comm"];
+    private static readonly string[] s_files = ["limits", "cmdline", "environ", "auxv", "personality", "oom_score_adj", "comm", "timers"];
 
     /// <summary>Records a process.</summary>
     public static IReadOnlyList<string> Of(int pid)

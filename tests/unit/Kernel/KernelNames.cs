@@ -42,6 +42,7 @@ internal static class KernelNames
         ["PR_TIMER_CREATE_RESTORE_IDS"] = (77, "include/uapi/linux/prctl.h of 6.15"),
         ["PR_TIMER_CREATE_RESTORE_IDS_OFF"] = (0, "include/uapi/linux/prctl.h of 6.15"),
         ["PR_TIMER_CREATE_RESTORE_IDS_ON"] = (1, "include/uapi/linux/prctl.h of 6.15"),
+        ["PR_TIMER_CREATE_RESTORE_IDS_GET"] = (2, "include/uapi/linux/prctl.h of 6.15"),
         ["MAP_DROPPABLE"] = (8, "include/uapi/linux/mman.h of 6.11"),
         ["__NR_cachestat"] = (451, "syscall_64.tbl of 6.5"),
         ["__NR_fchmodat2"] = (452, "syscall_64.tbl of 6.6"),
@@ -56,6 +57,7 @@ internal static class KernelNames
     {
         ["StackT"] = ("stack_t", name => name),
         ["stat"] = ("struct stat", StatField),
+        ["sigevent"] = ("struct sigevent", name => name == "sigev_notify_thread_id" ? "_sigev_un._tid" : name),
         ["UserRegs"] = ("struct user_regs_struct", UserRegister),
         ["PageRegionRecord"] = ("struct page_region", name => name),
         ["PagemapScanArgument"] = ("struct pm_scan_arg", name => name),

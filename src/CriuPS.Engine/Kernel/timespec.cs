@@ -1,0 +1,11 @@
+using System.Runtime.InteropServices;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>struct __kernel_timespec (include/uapi/linux/time_types.h): a time or a span of time.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct timespec
+{
+    public long tv_sec;
+    public long tv_nsec;
+}
