@@ -9,12 +9,13 @@
     PowerShellVersion    = '7.6'
     CompatiblePSEditions = @('Core')
 
-    FormatsToProcess     = @('CriuPS.format.ps1xml', 'CriuPS.images.format.ps1xml', 'CriuPS.process.format.ps1xml')
+    FormatsToProcess     = @('CriuPS.format.ps1xml', 'CriuPS.images.format.ps1xml', 'CriuPS.process.format.ps1xml', 'CriuPS.check.format.ps1xml')
     CmdletsToExport      = @(
         'Get-CriuImage'
         'Get-CriuProcessTree'
         'Invoke-CriuDump'
         'Invoke-CriuRestore'
+        'Test-CriuKernel'
     )
     FunctionsToExport    = @()
     AliasesToExport      = @()

@@ -44,6 +44,14 @@ internal static unsafe class Ptrace
         public int nr;
     }
 
+    /// <summary>struct seccomp_metadata, include/uapi/linux/ptrace.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct seccomp_metadata
+    {
+        public ulong filter_off;
+        public ulong flags;
+    }
+
     /// <summary>A raw request; result as of the kernel (value or -errno).</summary>
     public static long Request(int request, int tid, long address, long data) =>
         Syscall.Invoke(SyscallNumber.ptrace, request, tid, address, data);
@@ -126,5 +134,14 @@ internal static unsafe class Ptrace
             Request(PTRACE_GET_RSEQ_CONFIGURATION, tid, Unsafe.SizeOf<ptrace_rseq_configuration>(), (long)&configuration),
             () => $"ptrace(PTRACE_GET_RSEQ_CONFIGURATION, {tid})");
         return configuration;
+    }
+
+    /// <summary>The flags of one seccomp filter of a task (kernel 4.16, CONFIG_CHECKPOINT_RESTORE); a value or -errno.</summary>
+    public static long SeccompMetadata(int tid, ulong filter, out ulong flags)
+    {
+        seccomp_metadata metadata = new() { filter_off = filter };
+        long result = Request(PTRACE_SECCOMP_GET_METADATA, tid, Unsafe.SizeOf<seccomp_metadata>(), (long)&metadata);
+        flags = metadata.flags;
+        return result;
     }
 }
