@@ -4,7 +4,8 @@ Builds, tests, measures and packs CriuPS. Runs in pwsh and in the embedded shell
 .DESCRIPTION
 In the embedded shell only PowerShell's core commands exist, so .NET does here what Get-Content or Test-Path would do elsewhere.
 .PARAMETER Build
-Publishes module and shell to out/CriuPS and out/shell. The default.
+Publishes module and shell to out/CriuPS and out/shell, and the native program criu to out/criu/criu. The default. Native code needs gcc
+or clang for its linking.
 .PARAMETER Test
 Installs what the tests need, builds, runs all suites and ends with one line: N passed, N failed, N skipped.
 .PARAMETER Bench
@@ -41,6 +42,14 @@ function Invoke-Program {
 
 function Publish-Module {
     Invoke-Program "$root/src/publish.sh"
+}
+
+function Publish-Criu {
+    if (-not @($env:PATH.Split(':') | Where-Object { [IO.File]::Exists("$_/gcc") -or [IO.File]::Exists("$_/clang") })) {
+        throw 'criu is native code, which gcc or clang has to link: install one of them'
+    }
+
+    Invoke-Program "$root/src/publish.sh" 'criu'
 }
 
 function Get-FileOf {
@@ -107,6 +116,7 @@ function Test-Everything {
     $null = [IO.Directory]::CreateDirectory("$out/test")
     Invoke-Program "$root/tests/install-dependencies.sh"
     Publish-Module
+    Publish-Criu
     $total = @{ Passed = 0; Failed = 0; Skipped = 0 }
     foreach ($suite in 'Test-Unit', 'Test-Pester') {
         try {
@@ -130,6 +140,7 @@ function Test-Everything {
 
 function Measure-Everything {
     Publish-Module
+    Publish-Criu
     foreach ($file in Get-FileOf "$root/bench" '*.ps1') {
         "== $([IO.Path]::GetRelativePath($root, $file))"
         Invoke-Program "$root/criups" '-File', $file
@@ -138,6 +149,7 @@ function Measure-Everything {
 
 function New-Package {
     Publish-Module
+    Publish-Criu
     $pack = "$out/pack"
     if ([IO.Directory]::Exists($pack)) {
         [IO.Directory]::Delete($pack, $true)
@@ -145,6 +157,7 @@ function New-Package {
 
     $null = [IO.Directory]::CreateDirectory($pack)
     Invoke-Program cp '-rL', "$out/CriuPS", "$pack/CriuPS"
+    Invoke-Program cp "$out/criu/criu", "$pack/criu"
     $manifest = Test-ModuleManifest "$pack/CriuPS/CriuPS.psd1"
     $name = "CriuPS.$($manifest.Version)"
     [IO.Compression.ZipFile]::CreateFromDirectory("$pack/CriuPS", "$pack/$name.zip", 'Optimal', $true)
@@ -170,12 +183,15 @@ function New-Package {
     Invoke-Program $dotnet pack, "$root/src/CriuPS.Cmdlets", '-c', 'Release', '--no-build', '-v', 'q', '-nologo', '-o', $pack,
         "-p:NuspecFile=$nuspec", "-p:NuspecBasePath=$pack/CriuPS", '-p:NoWarn=NU5100%3BNU5110%3BNU5111%3BNU5128'
     [IO.File]::Delete($nuspec)
-    "the module folder $pack/CriuPS, $name.zip and $name.nupkg are in $pack"
+    "the module folder $pack/CriuPS, $name.zip, $name.nupkg and the program criu are in $pack"
 }
 
 switch ($PSCmdlet.ParameterSetName) {
     'Test' { Test-Everything }
     'Bench' { Measure-Everything }
     'Pack' { New-Package }
-    default { Publish-Module }
+    default {
+        Publish-Module
+        Publish-Criu
+    }
 }

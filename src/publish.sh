@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds the shell and the module into out/ if the sources differ from what is there.
+# Builds into out/ if the sources differ from what is there: the shell and the module, or the native program criu.
 #
-#   src/publish.sh [--force]
+#   src/publish.sh [--force] [criu]
 #
-# out/CriuPS and out/shell are links into out/.builds/N: a build goes to a directory of its own and the links change last, so that
-# shells which run meanwhile keep the files they started with. Used by ./criups and by build.ps1.
+# out/CriuPS, out/shell and out/criu are links into out/.builds/N: a build goes to a directory of its own and the links change last, so
+# that programs which run meanwhile keep the files they started with. Used by ./criups, which needs no criu, and by build.ps1. Native code
+# needs more than the .NET SDK: gcc or clang for its linking.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -12,12 +13,16 @@ out=$root/out
 
 # Names, sizes and times of everything that goes into the build.
 fingerprint() {
-    find "$root/src" "$root/module" "$root/CriuPS.psd1" "$root"/Directory.*.props \
+    find "${sources[@]}" \
         \( -name bin -o -name obj \) -prune -o -type f -printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum
 }
 
 is_current() {
-    [[ -e $out/shell && -e $out/CriuPS && -r $out/.fingerprint && $(<"$out/.fingerprint") == "$1" ]]
+    local link
+    for link in "${links[@]}"; do
+        [[ -e $out/$link ]] || return 1
+    done
+    [[ -r $out/.fingerprint$part && $(<"$out/.fingerprint$part") == "$1" ]]
 }
 
 find_dotnet() {
@@ -35,7 +40,7 @@ find_dotnet() {
 
 publish() {
     local dotnet=$1 target=$2 log=$2.log
-    if ! "$dotnet" msbuild "$root/src/Publish.proj" -t:Publish "-p:Into=$target" -nologo -v:minimal -m >"$log" 2>&1; then
+    if ! "$dotnet" msbuild "$root/src/Publish.proj" "-t:Publish$part" "-p:Into=$target" -nologo -v:minimal -m >"$log" 2>&1; then
         grep -E '(error|warning) ' "$log" >&2 || cat "$log" >&2
         echo "criups: the build failed" >&2
         rm -rf -- "$target" "$log"
@@ -44,20 +49,39 @@ publish() {
     rm -f -- "$log"
 }
 
-# Older builds go, unless a process still has files of theirs mapped.
+# Older builds go, unless a link leads to them or a process still has files of theirs mapped.
 remove_old_builds() {
-    local build
+    local build used
+    used=$(readlink -- "$out"/{CriuPS,shell,criu} || true)
     for build in "$out"/.builds/*; do
-        if [[ $build != "$1" ]] && ! grep -qsF -- "$build/" /proc/[0-9]*/maps; then
+        if ! grep -qF -- "${build##*/}/" <<<"$used" && ! grep -qsF -- "$build/" /proc/[0-9]*/maps; then
             rm -rf -- "$build"
         fi
     done
 }
 
+choose_part() {
+    part=''
+    links=(CriuPS shell)
+    sources=("$root"/src/{Publish.proj,publish.sh,CriuPS.Assembler,CriuPS.Schema,CriuPS.Engine} "$root"/Directory.*.props)
+    if [[ ${1:-} == criu ]]; then
+        part=Criu
+        links=(criu)
+        sources+=("$root/src/CriuPS.Criu")
+    else
+        sources+=("$root"/src/CriuPS.{Cmdlets,Shell} "$root/module" "$root/CriuPS.psd1")
+    fi
+}
+
 main() {
-    local now dotnet target
+    local now dotnet target force=''
+    if [[ ${1:-} == --force ]]; then
+        force=yes
+        shift
+    fi
+    choose_part "$@"
     now=$(fingerprint)
-    if [[ ${1:-} != --force ]] && is_current "$now"; then
+    if [[ -z $force ]] && is_current "$now"; then
         return
     fi
 
@@ -67,21 +91,21 @@ main() {
     flock "$lock"
     # Whoever held the lock has perhaps done our work; and what we read before may have changed since.
     now=$(fingerprint)
-    if [[ ${1:-} != --force ]] && is_current "$now"; then
+    if [[ -z $force ]] && is_current "$now"; then
         return
     fi
 
-    echo "criups: building, the sources have changed" >&2
+    echo "criups: building${part:+ criu}, the sources have changed" >&2
     export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1
     target=$out/.builds/$(date +%s)-$$
     publish "$dotnet" "$target"
     local link
-    for link in CriuPS shell; do
+    for link in "${links[@]}"; do
         ln -sfn -- ".builds/${target##*/}/$link" "$out/.$link.new"
         mv -T -- "$out/.$link.new" "$out/$link"
     done
-    printf '%s' "$now" >"$out/.fingerprint"
-    remove_old_builds "$target"
+    printf '%s' "$now" >"$out/.fingerprint$part"
+    remove_old_builds
 }
 
 main "$@"

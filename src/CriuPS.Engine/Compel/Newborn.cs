@@ -32,8 +32,9 @@ internal static unsafe class Newborn
 
     /// <summary>Brings a sleeping process into the world that dies with this thread.</summary>
     /// <param name="flags">Additional clone flags, e.g. CLONE_PARENT or namespaces.</param>
+    /// <param name="wantedPid">Its pid; 0 for any.</param>
     /// <returns>Its pid.</returns>
-    public static int Create(ulong flags = 0)
+    public static int Create(ulong flags = 0, int wantedPid = 0)
     {
         using SafeFileHandle program = MakeProgram();
         byte[] code = EmbeddedCode.Load("birth-x64.bin");
@@ -42,7 +43,7 @@ internal static unsafe class Newborn
         {
             code.CopyTo(new Span<byte>((void*)page, Memory.PageSize));
             Memory.Protect(page, Memory.PageSize, Memory.PROT_READ | Memory.PROT_EXEC);
-            return Clone(page, program, flags);
+            return Clone(page, program, flags, wantedPid);
         }
         finally
         {
@@ -50,7 +51,7 @@ internal static unsafe class Newborn
         }
     }
 
-    private static int Clone(ulong function, SafeFileHandle program, ulong flags)
+    private static int Clone(ulong function, SafeFileHandle program, ulong flags, int wantedPid)
     {
         byte empty = 0;
         fixed (byte* name = "criups\0"u8)
@@ -66,6 +67,8 @@ internal static unsafe class Newborn
             {
                 flags = Clone3.CLONE_VM | Clone3.CLONE_VFORK | Clone3.CLONE_CLEAR_SIGHAND | flags,
                 exit_signal = toParent ? 0UL : Signals.SIGCHLD,
+                set_tid = wantedPid == 0 ? 0UL : (ulong)&wantedPid,
+                set_tid_size = wantedPid == 0 ? 0UL : 1,
             };
 
             // The child must not run our handlers: it begins, and stays, with all signals blocked.

@@ -19,6 +19,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     public IReadOnlyList<Refusal> Preflight(CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
+        OptionRules.Validate(options);
         using ProcDirectory proc = new(options.Pid);
         return Inspection.Of(proc, options, frozen: false).Refusals;
     }
@@ -31,6 +32,8 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     private DumpResult Dump(CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
+        OptionRules.Validate(options);
+        options.Hooks?.Reach(HookPoint.PreDump, null);
         if (Preflight(cancellation) is { Count: > 0 } refusals)
         {
             throw new RefusedException(refusals);
@@ -49,7 +52,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             capture.Run();
             cancellation.ThrowIfCancellationRequested();
             TimeSpan? freeze = null;
-            if (options.FinalState == FinalState.Run)
+            if (options.FinalState == FinalState.Run && options.Hooks is null)
             {
                 frozen.Release();
                 freeze = Stopwatch.GetElapsedTime(frozenAt);
@@ -57,6 +60,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
 
             Tell(Stage.Images, "writing images to disk");
             images.Complete(ProcessImages.Inventory(), cancellation: cancellation);
+            options.Hooks?.Reach(HookPoint.PostDump, options.Pid);
             frozen.Finish(options.FinalState);
             freeze ??= Stopwatch.GetElapsedTime(frozenAt);
             if (options.FinalState == FinalState.Kill)

@@ -48,6 +48,17 @@ internal static unsafe class Wait
         return result != -Errno.ECHILD;
     }
 
+    /// <summary>Waits until this process has no children any more.</summary>
+    public static void ForAllChildren()
+    {
+        long result;
+        do
+        {
+            result = Syscall.Invoke(SyscallNumber.wait4, -1, 0, __WALL);
+        }
+        while (result > 0 || result == -Errno.EINTR);
+    }
+
     private static WaitStatus? Call(int tid, int options)
     {
         while (true)

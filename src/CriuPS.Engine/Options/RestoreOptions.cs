@@ -1,17 +1,14 @@
 namespace CriuPS.Engine.Options;
 
 /// <summary>What a restore is asked to do. All faces of CriuPS fill this one type.</summary>
-public sealed record RestoreOptions
+public sealed record RestoreOptions : CriuOptions
 {
-    /// <summary>The directory of the image set.</summary>
-    public required string ImagesDirectory { get; init; }
-
-    /// <summary>The root may join the session and the terminal of the caller.</summary>
-    public bool ShellJob { get; init; }
-
     /// <summary>The tree is left stopped, as by SIGSTOP.</summary>
     public bool LeaveStopped { get; init; }
 
-    /// <summary>The root becomes a child of the caller's parent instead of init's.</summary>
+    /// <summary>The root is no child of this process, which need not wait for it.</summary>
+    public bool Detached { get; init; } = true;
+
+    /// <summary>The root becomes a child of this process's parent. It is detached then.</summary>
     public bool Sibling { get; init; }
 }

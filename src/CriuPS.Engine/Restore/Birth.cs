@@ -3,26 +3,45 @@ using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Restore;
 
 /// <summary>
 /// The birth of the root of a tree with its old pid. A midwife, born from this process, makes the root by clone3 with set_tid and exits, so that the
-/// root belongs to init. Both are traced from their first instruction and die with the tracer (PTRACE_O_EXITKILL).
+/// root belongs to init; only a root that shall be ours, or our parent's, is born without one. All are traced from their first instruction and die with the tracer (PTRACE_O_EXITKILL).
 /// </summary>
 internal sealed class Birth(Tracer tracer)
 {
-    private const int Options = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
+    private const int TraceOptions = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
     private static readonly TimeSpan s_zombiePatience = TimeSpan.FromSeconds(10);
 
     /// <summary>Makes the root.</summary>
     /// <exception cref="CriuException">The pid is in use.</exception>
-    public Tracee Root(int pid)
+    public Tracee Root(int pid, RestoreOptions options)
     {
         AwaitFree(pid);
+        return options.Sibling ? WithoutMidwife(pid, Clone3.CLONE_PARENT) : options.Detached ? ByMidwife(pid) : WithoutMidwife(pid, 0);
+    }
+
+    // A child of ours, or of our parent: it is born directly, and must forget that it was to die with us.
+    private Tracee WithoutMidwife(int pid, ulong flags)
+    {
+        Newborn.Create(flags, pid);
+        Tracee root = Tracee.Seize(tracer, pid, pid, TraceOptions);
+        root.AwaitFreeze();
+        root.Save();
+        long result = root.RunSyscall(Newborn.SyscallAt(root.Architecture), SyscallNumber.prctl, Prctl.PR_SET_PDEATHSIG, 0);
+        Syscall.Check(result, "prctl(PR_SET_PDEATHSIG)");
+        root.PutBack();
+        return root;
+    }
+
+    private Tracee ByMidwife(int pid)
+    {
         int midwifePid = Newborn.Create();
-        Tracee midwife = Tracee.Seize(tracer, midwifePid, midwifePid, Options);
+        Tracee midwife = Tracee.Seize(tracer, midwifePid, midwifePid, TraceOptions);
         midwife.AwaitFreeze();
         try
         {

@@ -23,17 +23,20 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
     private RestoreResult Restore(CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
+        OptionRules.Validate(options);
         Tell(Stage.Validate, $"reading {options.ImagesDirectory}");
         using ImageSet images = ImageSet.Open(options.ImagesDirectory);
         using SavedProcess saved = SavedProcess.Load(images);
         CheckSession(saved);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
+        options.Hooks?.Reach(HookPoint.PreRestore, null);
         Tell(Stage.Birth, $"making process {saved.Pid}");
-        Tracee leader = new Birth(tracer).Root(saved.Pid);
+        Tracee leader = new Birth(tracer).Root(saved.Pid, options);
         try
         {
             using ProcessRestore restore = new(tracer, saved, leader, Tell);
             restore.Prepare();
+            options.Hooks?.Reach(HookPoint.PostRestore, saved.Pid);
             cancellation.ThrowIfCancellationRequested();
             Tell(Stage.Resume, "letting it go");
             restore.Complete();
@@ -43,11 +46,13 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
                 Signals.Kill(saved.Pid, signal);
             }
 
+            TellHooks(HookPoint.PreResume, saved.Pid);
             foreach (Tracee task in restore.Tasks)
             {
                 task.Detach();
             }
 
+            TellHooks(HookPoint.PostResume, saved.Pid);
             return new RestoreResult
             {
                 Id = saved.Pid, Path = images.Path, Processes = 1, Threads = saved.Cores.Count, Pages = restore.Pages,
@@ -58,6 +63,19 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         {
             Kill(tracer, leader);
             throw;
+        }
+    }
+
+    // The tree is complete: who disagrees now comes too late.
+    private void TellHooks(HookPoint point, int pid)
+    {
+        try
+        {
+            options.Hooks?.Reach(point, pid);
+        }
+        catch (CriuException e)
+        {
+            events?.Invoke(new OperationEvent(EventLevel.Error, Stage.Resume, e.Message));
         }
     }
 

@@ -1,0 +1,6 @@
+using System.Runtime.Versioning;
+using CriuPS.Criu;
+
+[assembly: SupportedOSPlatform("linux")]
+
+return CommandLine.Run(args);
