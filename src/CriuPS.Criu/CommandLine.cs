@@ -78,6 +78,11 @@ internal static class CommandLine
             words = 2;
         }
 
+        if (command == WorkerCommand.Name)
+        {
+            return WorkerCommand.Run([.. operands.Skip(1)]) ?? Usage("swrk is followed by the number of a descriptor");
+        }
+
         NamedOption[] forEngine = [.. named.Where(o => !FaceOptions.IsOwn(o))];
         return Start(command, forEngine, [.. operands.Skip(words)]);
     }
@@ -90,7 +95,7 @@ internal static class CommandLine
             return Usage("option --exec-cmd is followed by '--' and a command");
         }
 
-        if (!takesCommand && rest.Length > 0)
+        if (!takesCommand && rest.Length > 0 && command != ServiceCommand.Name)
         {
             return Usage($"'{string.Join(' ', rest)}' follows the command {command}, which takes no more words");
         }
@@ -104,6 +109,8 @@ internal static class CommandLine
                 return Session.Run(restore, (options, log) => RestoreCommand.Run(options, log, rest));
             case "check":
                 return Session.Run(OptionTable.Apply(new CriuOptions(), named), CheckCommand.Run);
+            case ServiceCommand.Name:
+                return Session.Run(OptionTable.Apply(new CriuOptions(), named), (options, log) => ServiceCommand.Run(options, log, rest));
             case "exec":
                 return Usage("the command exec is gone; it was another program's: compel");
             case "show":

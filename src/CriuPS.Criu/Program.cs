@@ -1,6 +1,8 @@
 using System.Runtime.Versioning;
 using CriuPS.Criu;
+using CriuPS.Criu.Running;
 
 [assembly: SupportedOSPlatform("linux")]
 
+StandardStreams.Fill();
 return CommandLine.Run(args);

@@ -12,7 +12,5 @@ internal static class NotYet
         ["lazy-pages"] = "memory on demand is not there yet",
         ["cpuinfo dump"] = "descriptions of the processor are not saved yet",
         ["cpuinfo check"] = "descriptions of the processor are not compared yet",
-        ["service"] = "there is no service yet",
-        ["swrk"] = "there is no service yet",
     };
 }

@@ -156,7 +156,7 @@ internal sealed class Inspection
 
     private void LookAtFiles()
     {
-        Files = FileTable.Read(Proc);
+        Files = [.. FileTable.Read(Proc).Select(f => f with { IsServiceSocket = IsServiceSocket(f) })];
         foreach (OpenFile file in Files)
         {
             if (FileKinds.Find(file) is not { } kind)
@@ -184,6 +184,9 @@ internal sealed class Inspection
         WorkingDirectory = Named("cwd", "working directory");
         Root = Named("root", "root directory");
     }
+
+    private bool IsServiceSocket(OpenFile file) =>
+        _options.ServiceSocket != 0 && file.Kind == FileStatus.S_IFSOCK && file.Status.st_ino == _options.ServiceSocket;
 
     private OpenFile? Named(string link, string subject)
     {

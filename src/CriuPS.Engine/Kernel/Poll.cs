@@ -13,7 +13,13 @@ internal static class Poll
     /// <summary>Waits until a descriptor is readable.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled first.</exception>
     /// <exception cref="Errors.KernelException">poll or eventfd2 failed.</exception>
-    public static void WaitReadable(SafeFileHandle handle, CancellationToken cancellation)
+    public static void WaitReadable(SafeFileHandle handle, CancellationToken cancellation) => WaitFor(handle, POLLIN, cancellation);
+
+    /// <summary>Waits until the other end of a descriptor is gone, whatever there still is to read.</summary>
+    /// <inheritdoc cref="WaitReadable"/>
+    public static void WaitHangUp(SafeFileHandle handle, CancellationToken cancellation) => WaitFor(handle, 0, cancellation);
+
+    private static void WaitFor(SafeFileHandle handle, short events, CancellationToken cancellation)
     {
         using var cancelled = new SafeFileHandle(
             (nint)Syscall.Check(Syscall.Invoke(SyscallNumber.eventfd2, 0, EFD_CLOEXEC), "eventfd2"),
@@ -21,7 +27,7 @@ internal static class Poll
         // The registration's end waits for a callback that runs, so the descriptor is open for as long as it may be written to.
         using (cancellation.UnsafeRegister(static state => Signal((SafeFileHandle)state!), cancelled))
         {
-            while (!IsReadable(handle, cancelled))
+            while (!Happened(handle, events, cancelled))
             {
                 cancellation.ThrowIfCancellationRequested();
             }
@@ -42,11 +48,11 @@ internal static class Poll
         return entry.revents;
     }
 
-    private static unsafe bool IsReadable(SafeFileHandle handle, SafeFileHandle cancelled)
+    private static unsafe bool Happened(SafeFileHandle handle, short events, SafeFileHandle cancelled)
     {
         Span<pollfd> entries =
         [
-            new() { fd = (int)handle.DangerousGetHandle(), events = POLLIN },
+            new() { fd = (int)handle.DangerousGetHandle(), events = events },
             new() { fd = (int)cancelled.DangerousGetHandle(), events = POLLIN },
         ];
         fixed (pollfd* first = entries)

@@ -59,6 +59,10 @@ internal static unsafe class Wait
         while (result > 0 || result == -Errno.EINTR);
     }
 
+    /// <summary>Waits for the end of a child of this process; the result is its wait status.</summary>
+    /// <exception cref="Errors.KernelException">It is no child of ours.</exception>
+    public static int ForChild(int pid) => Call(pid, 0)!.Value.Status;
+
     private static WaitStatus? Call(int tid, int options)
     {
         while (true)

@@ -24,4 +24,10 @@ public sealed record DumpOptions : CriuOptions
 
     /// <summary>Overwrite an image set that is already in the directory.</summary>
     public bool Force { get; init; }
+
+    /// <summary>
+    /// The inode of the socket over which a process of the tree asked for this dump; 0 for none. It is saved as such: after a restore its holder
+    /// reads from it that it was restored.
+    /// </summary>
+    public uint ServiceSocket { get; init; }
 }

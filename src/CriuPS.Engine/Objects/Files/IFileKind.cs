@@ -32,7 +32,7 @@ internal interface IFileKind
 /// <summary>The registry of kinds; the first that recognizes a descriptor takes it.</summary>
 internal static class FileKinds
 {
-    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new RegularFile()];
+    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new RegularFile(), new ServiceSocket()];
 
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
 

@@ -27,5 +27,8 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>Whether it is asked to signal somebody (O_ASYNC).</summary>
     public bool HasOwner => (Flags & Fcntl.O_ASYNC) != 0;
 
+    /// <summary>Whether it is the socket over which its process asked for the dump.</summary>
+    public bool IsServiceSocket { get; init; }
+
     public override string ToString() => $"fd {Fd} -> {Link.ToDisplayString()}";
 }
