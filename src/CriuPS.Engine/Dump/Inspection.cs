@@ -218,9 +218,10 @@ internal sealed class Inspection
             return errno == Errno.ENOENT ? null : throw new KernelException($"readlink({Proc.Path}/{link})", errno) { Pid = Proc.Pid };
         }
 
-        return FileStatus.TryOf($"{Proc.Path}/{link}", out FileStatus.stat status, out _)
+        // A link may be read by the process's own user, but followed by the privileged only: what cannot be looked at must not be left out.
+        return FileStatus.TryOf($"{Proc.Path}/{link}", out FileStatus.stat status, out errno)
             ? new OpenFile(Proc.Pid, -1, text, status, 0, 0)
-            : null;
+            : errno == Errno.ENOENT ? null : throw Proc.Failure("stat", link, errno);
     }
 
     private void LookAtTasks()
