@@ -4,8 +4,8 @@ using CriuPS.Engine.Proc;
 namespace CriuPS.Engine.Check;
 
 /// <summary>
-/// The privileges of this process (capabilities(7); Yama, Documentation/admin-guide/LSM/Yama.rst), and what each is needed for. None but
-/// the first is needed for a process of one's own that has nothing special.
+/// The privileges of this process (capabilities(7); Yama, Documentation/admin-guide/LSM/Yama.rst), and what each is needed for. Those
+/// that are required are enough for a process of one's own that has nothing special.
 /// </summary>
 internal static class Privileges
 {
@@ -20,11 +20,11 @@ internal static class Privileges
     [
         Capability(nameof(CAP_CHECKPOINT_RESTORE), CAP_CHECKPOINT_RESTORE, "old pids, mapped files, executables", CAP_SYS_ADMIN)
             with { Required = true },
+        Capability(nameof(CAP_SETGID), CAP_SETGID, "restoring group ids and supplementary groups") with { Required = true },
+        Capability(nameof(CAP_SETPCAP), CAP_SETPCAP, "restoring bounding sets and securebits") with { Required = true },
         Capability(nameof(CAP_SYS_ADMIN), CAP_SYS_ADMIN, "namespaces, mounts, seccomp filters"),
         Capability(nameof(CAP_SYS_PTRACE), CAP_SYS_PTRACE, "processes of other users, and those that may not be traced"),
         Capability(nameof(CAP_SETUID), CAP_SETUID, "restoring the user ids of others"),
-        Capability(nameof(CAP_SETGID), CAP_SETGID, "restoring group ids and supplementary groups"),
-        Capability(nameof(CAP_SETPCAP), CAP_SETPCAP, "restoring bounding sets and securebits"),
         Capability(nameof(CAP_KILL), CAP_KILL, "ending processes of other users after their dump"),
         Capability(nameof(CAP_DAC_OVERRIDE), CAP_DAC_OVERRIDE, "files of other users"),
         Capability(nameof(CAP_DAC_READ_SEARCH), CAP_DAC_READ_SEARCH, "opening files by handle"),

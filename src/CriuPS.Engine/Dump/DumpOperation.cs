@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CriuPS.Engine.Check;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Compel.X64;
 using CriuPS.Engine.Errors;
@@ -27,7 +28,8 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     /// <summary>Dumps the tree. On any failure or cancellation the tree runs on and no partial image set is left.</summary>
     /// <exception cref="CriuException">It failed; everything was undone.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; everything was undone.</exception>
-    public DumpResult Run(CancellationToken cancellation = default) => OperationThread.Run("criups dump", () => Dump(cancellation));
+    public DumpResult Run(CancellationToken cancellation = default) => OperationThread.Run(
+        "criups dump", () => Requirements.Explain(() => Dump(cancellation)));
 
     private DumpResult Dump(CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CriuPS.Engine.Check;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Compel.X64;
 using CriuPS.Engine.Errors;
@@ -18,7 +19,8 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
     /// <summary>Restores the tree and detaches from it.</summary>
     /// <exception cref="CriuException">It failed; nothing that was started is left.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; nothing that was started is left.</exception>
-    public RestoreResult Run(CancellationToken cancellation = default) => OperationThread.Run("criups restore", () => Restore(cancellation));
+    public RestoreResult Run(CancellationToken cancellation = default) => OperationThread.Run(
+        "criups restore", () => Requirements.Explain(() => Restore(cancellation)));
 
     private RestoreResult Restore(CancellationToken cancellation)
     {
