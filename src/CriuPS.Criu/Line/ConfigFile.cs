@@ -33,17 +33,12 @@ internal static class ConfigFile
             (string? name, string? value) = Statement(lines[i], $"{path}, line {i + 1}");
             if (name is not null)
             {
-                words.Add($"--{name}");
-                if (value is not null)
-                {
-                    words.Add(value);
-                }
+                // With '=', so that it is a value where an option may have one, and an error where it has none.
+                words.Add(value is null ? $"--{name}" : $"--{name}={value}");
             }
         }
 
-        // A value that an option does not take stands alone then, as on a command line: there it would be a command, here it means nothing.
-        (IReadOnlyList<NamedOption> options, IReadOnlyList<string> operands) = GetOpt.Split(words);
-        return operands is [] ? options : throw Wrong(path, $"'{operands[0]}' is the value of an option that takes none");
+        return GetOpt.Split(words).Options;
     }
 
     private static (string? Name, string? Value) Statement(string line, string place)
@@ -61,6 +56,11 @@ internal static class ConfigFile
         }
 
         string name = text[..end];
+        if (name.Contains('='))
+        {
+            throw Wrong(place, $"'{name}' is followed by more");
+        }
+
         string rest = text[end..].TrimStart();
         if (rest.Length == 0 || rest[0] == '#')
         {

@@ -60,7 +60,6 @@ public static class OptionRules
         new("stream", o => o.Stream, "streams of images are not supported yet"),
         new("cpu-cap", o => o.CpuCapabilities.HasFlag(CpuCapabilities.Image), "the processor is not saved and compared yet"),
         new("libdir", o => o.PluginDirectory is not null, "there are no plugins yet"),
-        new("unprivileged", o => o.Unprivileged, "operations need root's privileges"),
         new("log-pid", o => o.LogPerProcess && o.LogFile is not null, "all of an operation goes into one log"),
     ];
 
