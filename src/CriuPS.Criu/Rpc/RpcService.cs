@@ -1,6 +1,5 @@
 using System.ComponentModel;
-using System.Diagnostics;
-using System.Globalization;
+using CriuPS.Criu.Commands;
 using CriuPS.Criu.Running;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
@@ -73,12 +72,10 @@ internal sealed class RpcService(Log log)
     // The connection is the only descriptor of ours without close-on-exec, and only while this one process is started.
     private void StartWorker(SafeFileHandle client)
     {
-        Fcntl.Control(client, Fcntl.F_SETFD, 0);
-        string number = ((int)client.DangerousGetHandle()).ToString(CultureInfo.InvariantCulture);
         try
         {
-            using Process worker = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["swrk", number, WorkerMark]) { UseShellExecute = false })!;
-            log.Write(EventLevel.Information, $"worker {worker.Id} serves a connection");
+            int worker = OwnProgram.Start(WorkerCommand.Name, client, WorkerMark);
+            log.Write(EventLevel.Information, $"worker {worker} serves a connection");
         }
         catch (Win32Exception e)
         {

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Options;
 using Microsoft.Win32.SafeHandles;
@@ -14,18 +12,13 @@ internal static class Daemon
     /// <param name="inherited">A descriptor that the daemon inherits; its number follows the command. It stays the caller's too.</param>
     /// <param name="options">Where it works and what it logs.</param>
     /// <returns>The pid of the new process.</returns>
-    public static int Start(string command, SafeFileHandle inherited, CriuOptions options)
-    {
-        Fcntl.Control(inherited, Fcntl.F_SETFD, 0);
-        string number = ((int)inherited.DangerousGetHandle()).ToString(CultureInfo.InvariantCulture);
-        string[] words =
+    public static int Start(string command, SafeFileHandle inherited, CriuOptions options) => OwnProgram.Start(
+        command,
+        inherited,
         [
-            command, number, "--no-default-config", "--images-dir", options.ImagesDirectory, "--work-dir", options.WorkDirectory!,
+            "--no-default-config", "--images-dir", options.ImagesDirectory, "--work-dir", options.WorkDirectory!,
             $"--verbosity={options.LogLevel}", .. options.LogFile is { } log ? ["--log-file", log] : Array.Empty<string>(),
-        ];
-        using Process process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, words) { UseShellExecute = false })!;
-        return process.Id;
-    }
+        ]);
 
     /// <summary>Leaves session and standard streams of whoever started the daemon.</summary>
     public static void Detach()
