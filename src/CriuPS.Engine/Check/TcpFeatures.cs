@@ -24,34 +24,20 @@ internal static class TcpFeatures
         NeededFor = "TCP connections that one side has closed", KnownToCriu = true, Since = "Linux 4.10", Privilege = "CAP_NET_ADMIN",
     };
 
-    private static Answer ProbeRepair(ProbeBench bench)
+    private static Answer ProbeRepair(ProbeBench bench) =>
+        ProbeOption(bench.Child, "setsockopt(TCP_REPAIR), getsockopt(TCP_TIMESTAMP)", TCP_TIMESTAMP, sizeof(int));
+
+    private static Answer ProbeWindow(ProbeBench bench) =>
+        ProbeOption(bench.Child, "getsockopt(TCP_REPAIR_WINDOW)", TCP_REPAIR_WINDOW, WindowSize);
+
+    // An option that only a socket in repair tells.
+    private static Answer ProbeOption(ProbeChild child, string call, int option, int size)
     {
-        ProbeChild child = bench.Child;
         long socket = Open(child);
         long repair = StartRepair(child, socket);
-        if (Syscall.IsError(repair))
-        {
-            return Answer.Of("setsockopt(TCP_REPAIR)", repair);
-        }
-
-        return Answer.Of(
-            "setsockopt(TCP_REPAIR), getsockopt(TCP_TIMESTAMP)",
-            child.Call(SyscallNumber.getsockopt, socket, IPPROTO_TCP, TCP_TIMESTAMP, child.Room(sizeof(int)), child.Put(sizeof(int))));
-    }
-
-    private static Answer ProbeWindow(ProbeBench bench)
-    {
-        ProbeChild child = bench.Child;
-        long socket = Open(child);
-        long repair = StartRepair(child, socket);
-        if (Syscall.IsError(repair))
-        {
-            return Answer.Of("setsockopt(TCP_REPAIR)", repair);
-        }
-
-        return Answer.Of(
-            "getsockopt(TCP_REPAIR_WINDOW)",
-            child.Call(SyscallNumber.getsockopt, socket, IPPROTO_TCP, TCP_REPAIR_WINDOW, child.Room(WindowSize), child.Put(WindowSize)));
+        return Syscall.IsError(repair)
+            ? Answer.Of("setsockopt(TCP_REPAIR)", repair)
+            : Answer.Of(call, child.Call(SyscallNumber.getsockopt, socket, IPPROTO_TCP, option, child.Room(size), child.Put(size)));
     }
 
     // Both ends are the child's; the listener never accepts, so the connection is reset with it and nothing lingers.
