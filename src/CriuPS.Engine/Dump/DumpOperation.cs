@@ -21,8 +21,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         cancellation.ThrowIfCancellationRequested();
         OptionRules.Validate(options);
-        using ProcDirectory proc = new(options.Pid);
-        return Inspection.Of(proc, options, frozen: false).Refusals;
+        return Look();
     }
 
     /// <summary>Dumps the tree. On any failure or cancellation the tree runs on and no partial image set is left.</summary>
@@ -36,7 +35,8 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
         options.Hooks?.Reach(HookPoint.PreDump, null);
-        if (Preflight(cancellation) is { Count: > 0 } refusals)
+        cancellation.ThrowIfCancellationRequested();
+        if (Look() is { Count: > 0 } refusals)
         {
             throw new RefusedException(refusals);
         }
@@ -78,6 +78,12 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             frozen.Release();
             throw;
         }
+    }
+
+    private IReadOnlyList<Refusal> Look()
+    {
+        using ProcDirectory proc = new(options.Pid);
+        return Inspection.Of(proc, options, frozen: false).Refusals;
     }
 
     private DumpResult Result(ImageSet images, ProcessCapture capture, TimeSpan freeze, TimeSpan duration) => new()

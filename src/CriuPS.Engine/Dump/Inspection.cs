@@ -156,7 +156,7 @@ internal sealed class Inspection
 
     private void LookAtFiles()
     {
-        Files = [.. FileTable.Read(Proc).Select(f => f with { IsServiceSocket = IsServiceSocket(f) })];
+        Files = [.. FileTable.Read(Proc).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
         foreach (OpenFile file in Files)
         {
             if (FileKinds.Find(file) is not { } kind)

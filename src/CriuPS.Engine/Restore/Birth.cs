@@ -10,7 +10,8 @@ namespace CriuPS.Engine.Restore;
 
 /// <summary>
 /// The birth of the root of a tree with its old pid. A midwife, born from this process, makes the root by clone3 with set_tid and exits, so that the
-/// root belongs to init; only a root that shall be ours, or our parent's, is born without one. All are traced from their first instruction and die with the tracer (PTRACE_O_EXITKILL).
+/// root belongs to init; only a root that shall be ours, or our parent's, is born without one. All are traced from their first instruction
+/// and die with the tracer (PTRACE_O_EXITKILL).
 /// </summary>
 internal sealed class Birth(Tracer tracer)
 {
