@@ -40,7 +40,8 @@ find_dotnet() {
 
 publish() {
     local dotnet=$1 target=$2 log=$2.log
-    if ! "$dotnet" msbuild "$root/src/Publish.proj" "-t:Publish$part" "-p:Into=$target" -nologo -v:minimal -m >"$log" 2>&1; then
+    # The compiler's server outlives the build; with the lock it would keep the next build waiting until it ends.
+    if ! "$dotnet" msbuild "$root/src/Publish.proj" "-t:Publish$part" "-p:Into=$target" -nologo -v:minimal -m >"$log" 2>&1 {lock}>&-; then
         grep -E '(error|warning) ' "$log" >&2 || cat "$log" >&2
         echo "criups: the build failed" >&2
         rm -rf -- "$target" "$log"
