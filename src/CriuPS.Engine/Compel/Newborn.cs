@@ -13,7 +13,6 @@ internal static unsafe class Newborn
     /// <summary>Where the one page of a newborn lies; its tracer moves out of it before anything is mapped.</summary>
     public const ulong CradleAddress = 0x10000;
 
-    private const int MFD_CLOEXEC = 1, MFD_EXEC = 0x10;
     private const int SIG_SETMASK = 2;
     private const int HeaderSize = 64, ProgramHeaderSize = 56, EntryOffset = HeaderSize + 2 * ProgramHeaderSize;
 
@@ -82,19 +81,9 @@ internal static unsafe class Newborn
 
     private static SafeFileHandle MakeProgram()
     {
-        fixed (byte* name = "criups\0"u8)
-        {
-            long fd = Syscall.Invoke(SyscallNumber.memfd_create, (long)name, MFD_CLOEXEC | MFD_EXEC);
-            if (fd == -Errno.EINVAL)
-            {
-                // Kernels before 6.3 do not know MFD_EXEC: there every memfd is executable.
-                fd = Syscall.Invoke(SyscallNumber.memfd_create, (long)name, MFD_CLOEXEC);
-            }
-
-            SafeFileHandle file = new((nint)Syscall.Check(fd, "memfd_create"), ownsHandle: true);
-            RandomAccess.Write(file, BuildProgram(), 0);
-            return file;
-        }
+        SafeFileHandle file = MemFd.Create("criups"u8);
+        RandomAccess.Write(file, BuildProgram(), 0);
+        return file;
     }
 
     // A static ELF executable of one page (elf(5)): header, a readable and executable segment, a stack that is not executable, and the code.

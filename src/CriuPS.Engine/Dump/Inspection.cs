@@ -151,7 +151,10 @@ internal sealed class Inspection
         }
 
         MappedFiles[key] = file;
-        Check(mapping.ToString(), file);
+        if (!mapping.IsSharedMemory)
+        {
+            Check(mapping.ToString(), file);
+        }
     }
 
     private void LookAtFiles()
@@ -220,7 +223,7 @@ internal sealed class Inspection
 
         // A link may be read by the process's own user, but followed by the privileged only: what cannot be looked at must not be left out.
         return FileStatus.TryOf($"{Proc.Path}/{link}", out FileStatus.stat status, out errno)
-            ? new OpenFile(Proc.Pid, -1, text, status, 0, 0)
+            ? new OpenFile(Proc.Pid, -1, text, status, 0, 0) { MagicLink = $"{Proc.Path}/{link}" }
             : errno == Errno.ENOENT ? null : throw Proc.Failure("stat", link, errno);
     }
 

@@ -41,8 +41,9 @@ internal sealed class ProcessCapture(
         CopyRest(pagesFile, process, runs);
         PageContent.WriteMap(images, process.Pid, pagesId, runs);
         Tell(Stage.Files, $"saving {inspection.Files.Count} descriptors");
-        new ProcessImages(images, new FileImages(images)).Write(process, inspection, pidfd);
-        Pages = runs.Sum(r => (long)r.Length) / Kernel.Memory.PageSize;
+        FileImages files = new(images, tracer.Cancellation);
+        new ProcessImages(images, files).Write(process, inspection, pidfd);
+        Pages = runs.Sum(r => (long)r.Length) / Kernel.Memory.PageSize + files.SharedMemory.Pages;
     }
 
     private void SaveRegisters()

@@ -85,7 +85,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
     private uint WriteFile(OpenFile file)
     {
         uint id = files.NextId();
-        files.Write(RegularFile.Entry(file, id));
+        files.Write(SharedMemory.Is(file) ? MemoryFile.Entry(file, id, files) : RegularFile.Entry(file, id));
         return id;
     }
 

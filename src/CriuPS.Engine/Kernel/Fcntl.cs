@@ -10,7 +10,7 @@ internal static unsafe class Fcntl
     public const int O_CLOEXEC = 0x80000, O_PATH = 0x200000, O_ASYNC = 0x2000;
     public const int F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_GETOWN = 9, F_GETSIG = 11, F_DUPFD_CLOEXEC = 1030;
     public const int F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032;
-    public const int FD_CLOEXEC = 1, SEEK_SET = 0, SEEK_CUR = 1;
+    public const int FD_CLOEXEC = 1, SEEK_SET = 0, SEEK_CUR = 1, SEEK_DATA = 3, SEEK_HOLE = 4;
 
     /// <summary>fcntl with a number as argument.</summary>
     public static int Control(SafeFileHandle handle, int command, long argument = 0) =>
@@ -20,6 +20,13 @@ internal static unsafe class Fcntl
 
     public static void Seek(SafeFileHandle handle, long position) =>
         Syscall.Check(Syscall.Invoke(SyscallNumber.lseek, handle.DangerousGetHandle(), position, SEEK_SET), () => $"lseek({position})");
+
+    /// <summary>The next data or hole (SEEK_DATA, SEEK_HOLE) from an offset on, or minus an errno; the descriptor's position becomes it.</summary>
+    public static long TrySeek(SafeFileHandle handle, long offset, int whence) =>
+        Syscall.Invoke(SyscallNumber.lseek, handle.DangerousGetHandle(), offset, whence);
+
+    /// <summary>Another descriptor of the same open file.</summary>
+    public static SafeFileHandle Duplicate(SafeFileHandle handle) => new(Control(handle, F_DUPFD_CLOEXEC), ownsHandle: true);
 
     public static (SafeFileHandle Read, SafeFileHandle Write) Pipe(int flags)
     {

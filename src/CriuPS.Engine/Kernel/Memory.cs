@@ -19,6 +19,12 @@ internal static class Memory
             Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
             () => $"mmap({length} bytes)");
 
+    /// <summary>Maps new shared anonymous memory of this process; it promises no memory before it is written to.</summary>
+    public static ulong MapSharedAnonymous(ulong length) =>
+        (ulong)Syscall.Check(
+            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+            () => $"mmap({length} shared bytes)");
+
     public static void Protect(ulong address, ulong length, int protection) =>
         Syscall.Check(Syscall.Invoke(SyscallNumber.mprotect, (long)address, (long)length, protection), () => $"mprotect(0x{address:x})");
 

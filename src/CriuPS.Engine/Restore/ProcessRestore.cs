@@ -49,7 +49,7 @@ internal sealed class ProcessRestore : IDisposable
         _batch = new RemoteBatch(leader, _arena, 0, LeaderRoom);
     }
 
-    /// <summary>Pages that were read.</summary>
+    /// <summary>Pages that were read into memory of its own.</summary>
     public long Pages { get; private set; }
 
     /// <summary>All tasks of the process.</summary>
@@ -134,26 +134,25 @@ internal sealed class ProcessRestore : IDisposable
 
     private void MapEverything()
     {
-        foreach (VmaEntry entry in Plain().Where(e => !HasFile(e)))
+        foreach (VmaEntry entry in Plain().Where(e => !MappedFile.Has(e)))
         {
             MappingRestore.Map(_batch, entry, -1, HasContent(entry));
         }
 
-        // How a file was opened decides what mprotect may allow later, so one file may have to be opened in more than one way.
-        foreach (var group in Plain().Where(HasFile).GroupBy(e => ((uint)e.Shmid, MappingRestore.OpenFlags(e))).Chunk(FilesAtOnce))
+        foreach (IGrouping<MappedFile, VmaEntry>[] group in Plain().Where(MappedFile.Has).GroupBy(MappedFile.Of).Chunk(FilesAtOnce))
         {
             MapFiles(group);
         }
     }
 
-    private void MapFiles(IGrouping<(uint File, int Flags), VmaEntry>[] group)
+    private void MapFiles(IGrouping<MappedFile, VmaEntry>[] group)
     {
         List<SafeFileHandle> files = [];
         try
         {
-            foreach ((uint file, int flags) in group.Select(users => users.Key))
+            foreach (IGrouping<MappedFile, VmaEntry> users in group)
             {
-                files.Add(RegularFile.Open(_saved.File(file, "a mapping").Reg, flags));
+                files.Add(MappedFile.Open(users.First(), id => _saved.File(id, "a mapping"), _saved.Opening));
             }
 
             int[] numbers = _channel!.Send(files);
@@ -253,7 +252,6 @@ internal sealed class ProcessRestore : IDisposable
 
     private void RestoreFiles()
     {
-        using FileOpening opening = new(_saved.Images);
         Dictionary<uint, SafeFileHandle> open = [];
         try
         {
@@ -262,7 +260,7 @@ internal sealed class ProcessRestore : IDisposable
                 if (!open.ContainsKey(descriptor.Id))
                 {
                     FileEntry entry = _saved.File(descriptor.Id, $"fd {descriptor.Fd}");
-                    open[descriptor.Id] = FileKinds.Find(entry.Type)!.Open(entry, opening);
+                    open[descriptor.Id] = FileKinds.Find(entry.Type)!.Open(entry, _saved.Opening);
                 }
             }
 
@@ -354,9 +352,7 @@ internal sealed class ProcessRestore : IDisposable
     private IEnumerable<VmaEntry> Plain() =>
         _saved.Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall | VmaStatus.Guard)) == 0);
 
-    private static bool HasFile(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
-
-    private static bool IsShared(VmaEntry entry) => ((VmaStatus)entry.Status & VmaStatus.FileShared) != 0;
+    private static bool IsShared(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FileShared | VmaStatus.AnonymousShared)) != 0;
 
     // Whether saved pages lie in a mapping.
     private bool HasContent(VmaEntry entry)

@@ -28,7 +28,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         OptionRules.Validate(options);
         Tell(Stage.Validate, $"reading {options.ImagesDirectory}");
         using ImageSet images = ImageSet.Open(options.ImagesDirectory);
-        using SavedProcess saved = SavedProcess.Load(images);
+        using SavedProcess saved = SavedProcess.Load(images, cancellation);
         CheckSession(saved);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
         options.Hooks?.Reach(HookPoint.PreRestore, null);
@@ -38,6 +38,10 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         {
             using ProcessRestore restore = new(tracer, saved, leader, Tell);
             restore.Prepare();
+            saved.Opening.SharedMemory.Seal();
+
+            // From here on only the process holds its files: the end of a pipe that we kept open would keep its reader waiting.
+            saved.Opening.Dispose();
             options.Hooks?.Reach(HookPoint.PostRestore, saved.Pid);
             cancellation.ThrowIfCancellationRequested();
             Tell(Stage.Resume, "letting it go");
@@ -57,7 +61,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             TellHooks(HookPoint.PostResume, saved.Pid);
             return new RestoreResult
             {
-                Id = saved.Pid, Path = images.Path, Processes = 1, Threads = saved.Cores.Count, Pages = restore.Pages,
+                Id = saved.Pid, Path = images.Path, Processes = 1, Threads = saved.Cores.Count, Pages = restore.Pages + saved.Opening.SharedMemory.Pages,
                 Duration = Stopwatch.GetElapsedTime(start),
             };
         }

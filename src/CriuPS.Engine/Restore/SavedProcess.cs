@@ -14,14 +14,18 @@ internal sealed class SavedProcess : IDisposable
     private readonly ImageSet _images;
     private readonly HashSet<uint> _validated = [];
 
-    private SavedProcess(ImageSet images, PstreeEntry tree)
+    private SavedProcess(ImageSet images, PstreeEntry tree, CancellationToken cancellation)
     {
         _images = images;
         Tree = tree;
+        Opening = new FileOpening(images, cancellation);
     }
 
     /// <summary>The image set it comes from.</summary>
     public ImageSet Images => _images;
+
+    /// <summary>What its files share.</summary>
+    public FileOpening Opening { get; }
 
     public PstreeEntry Tree { get; }
 
@@ -44,7 +48,7 @@ internal sealed class SavedProcess : IDisposable
 
     /// <summary>Reads and validates a set of one process.</summary>
     /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedProcess Load(ImageSet images)
+    public static SavedProcess Load(ImageSet images, CancellationToken cancellation)
     {
         images.ReadInventory();
         List<PstreeEntry> tree = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
@@ -60,7 +64,7 @@ internal sealed class SavedProcess : IDisposable
 
         ulong pid = tree[0].Pid;
         TaskKobjIdsEntry ids = images.ReadSingle<TaskKobjIdsEntry>(ImageType.Ids, pid);
-        SavedProcess process = new(images, tree[0])
+        SavedProcess process = new(images, tree[0], cancellation)
         {
             Mm = images.ReadSingle<MmEntry>(ImageType.Mm, pid),
             Fs = images.ReadSingle<FsEntry>(ImageType.Fs, pid),
@@ -69,8 +73,16 @@ internal sealed class SavedProcess : IDisposable
             Files = ReadFiles(images),
             Pages = PageMapChain.Open(images, ImageType.PageMap, pid),
         };
-        process.Validate();
-        return process;
+        try
+        {
+            process.Validate();
+            return process;
+        }
+        catch
+        {
+            process.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The file with an id.</summary>
@@ -93,7 +105,11 @@ internal sealed class SavedProcess : IDisposable
         return false;
     }
 
-    public void Dispose() => Pages?.Dispose();
+    public void Dispose()
+    {
+        Pages?.Dispose();
+        Opening.Dispose();
+    }
 
     private static IEnumerable<uint> LeaderFirst(PstreeEntry tree) => tree.Threads.OrderBy(tid => tid != tree.Pid);
 
@@ -164,7 +180,7 @@ internal sealed class SavedProcess : IDisposable
     private void ValidateMappings()
     {
         const VmaStatus Supported = VmaStatus.Regular | VmaStatus.Stack | VmaStatus.Vsyscall | VmaStatus.Vdso | VmaStatus.Heap | VmaStatus.FilePrivate
-            | VmaStatus.FileShared | VmaStatus.AnonymousPrivate | VmaStatus.Vvar;
+            | VmaStatus.FileShared | VmaStatus.AnonymousShared | VmaStatus.AnonymousPrivate | VmaStatus.MemFd | VmaStatus.Vvar;
         ulong last = 0;
         foreach (VmaEntry entry in Mm.Vmas.Where(e => !GuardRegions.IsGuard(e)))
         {
@@ -181,6 +197,10 @@ internal sealed class SavedProcess : IDisposable
                 string user = $"mapping {entry.Start:x}-{entry.End:x}";
                 ValidateFile(File((uint)entry.Shmid, user), user);
             }
+            else if ((status & VmaStatus.AnonymousShared) != 0)
+            {
+                Opening.SharedMemory.ValidateArea(entry);
+            }
         }
     }
 
@@ -195,7 +215,7 @@ internal sealed class SavedProcess : IDisposable
             "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user} is a file of kind {entry.Type}, which is not supported yet");
         try
         {
-            kind.Validate(entry);
+            kind.Validate(entry, Opening);
         }
         catch (CriuException e)
         {

@@ -18,6 +18,8 @@ public sealed class CheckpointTests
     [InlineData("mappings_many", true)]
     [InlineData("mappings_scattered", true)]
     [InlineData("guards", true)]
+    [InlineData("shared_anonymous", true)]
+    [InlineData("memory_files", true)]
     [InlineData("posix_timers", true)]
     public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
     {

@@ -18,7 +18,8 @@ internal static partial class ProcSnapshot
     /// <summary>Records a process.</summary>
     public static IReadOnlyList<string> Of(int pid)
     {
-        List<string> lines = [.. File.ReadAllLines($"/proc/{pid}/maps").Select(l => "maps " + Blanks().Replace(l, " "))];
+        Dictionary<string, int> memory = [];
+        List<string> lines = [.. File.ReadAllLines($"/proc/{pid}/maps").Select(l => "maps " + SameMemory(Blanks().Replace(l, " "), memory))];
         foreach (string file in s_files)
         {
             lines.Add($"{file} {Encoding.Latin1.GetString(File.ReadAllBytes($"/proc/{pid}/{file}"))}");
@@ -34,7 +35,8 @@ internal static partial class ProcSnapshot
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
             bool pipe = target.StartsWith("pipe:");
             lines.Add($"fd {fd} {(pipe ? "a pipe" : target)}");
-            lines.AddRange(File.ReadAllLines($"/proc/{pid}/fdinfo/{fd}").Where(l => !(pipe && l.StartsWith("ino:"))).Select(l => $"fdinfo {fd} {l}"));
+            lines.AddRange(File.ReadAllLines($"/proc/{pid}/fdinfo/{fd}").Where(l => !(pipe && l.StartsWith("ino:")))
+                .Select(l => $"fdinfo {fd} {(IsMemory(target) ? SameMemory(l, memory) : l)}"));
         }
 
         foreach (int tid in Numbers($"/proc/{pid}/task"))
@@ -44,6 +46,22 @@ internal static partial class ProcSnapshot
 
         return lines;
     }
+
+    // Memory without a name gets new inodes; which mappings and descriptors belong together must stay.
+    private static string SameMemory(string line, Dictionary<string, int> known)
+    {
+        string[] words = line.Split(' ', '\t');
+        int at = words.Length >= 6 && IsMemory(string.Join(' ', words[5..])) ? 4 : words[0] == "ino:" ? 1 : -1;
+        if (at >= 0)
+        {
+            known.TryAdd(words[at], known.Count);
+            words[at] = $"inode {known[words[at]]}";
+        }
+
+        return string.Join(' ', words);
+    }
+
+    private static bool IsMemory(string path) => path.EndsWith(" (deleted)") && (path.StartsWith("/memfd:") || path.StartsWith("/dev/zero"));
 
     private static IEnumerable<int> Numbers(string folder) =>
         Directory.GetFileSystemEntries(folder).Select(e => int.Parse(Path.GetFileName(e))).Order();

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Proc;
@@ -74,11 +75,13 @@ public sealed class BuildIdTests
         OpenFile file = new(Environment.ProcessId, -1, new OsText(System.Text.Encoding.UTF8.GetBytes(path)), status, 0, 0);
         FileEntry entry = RegularFile.Entry(file, 1);
         RegularFile kind = new();
-        kind.Validate(entry);
+        using ImageSet images = ImageSet.Open(folder.Path);
+        using FileOpening opening = new(images);
+        kind.Validate(entry, opening);
 
         File.WriteAllBytes(path, Elf(true, Note(GnuBuildId, "GNU\0"u8, [1, 2, 3, 4, 5, 6, 8])));
 
-        CriuException error = Assert.Throws<CriuException>(() => kind.Validate(entry));
+        CriuException error = Assert.Throws<CriuException>(() => kind.Validate(entry, opening));
         Assert.Equal("FileChanged", error.Id);
         Assert.Contains("build id", error.Message);
         Assert.Equal(path, error.Subject);

@@ -1,16 +1,21 @@
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Objects.Memory;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>The images that open files are written to, and what has been written to them.</summary>
 /// <param name="set">The image set.</param>
-internal sealed class FileImages(ImageSet set)
+/// <param name="cancellation">Ends the copying of content.</param>
+internal sealed class FileImages(ImageSet set, CancellationToken cancellation = default)
 {
     private readonly HashSet<ulong> _pipes = [];
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
     private uint _lastId;
+
+    /// <summary>Memory that is a file without a name.</summary>
+    public SharedMemoryImages SharedMemory { get; } = new(set, cancellation);
 
     /// <summary>An id that no other file has.</summary>
     public uint NextId() => ++_lastId;
@@ -27,15 +32,19 @@ internal sealed class FileImages(ImageSet set)
     }
 }
 
-/// <summary>What the files of a restore share: pipes with more than one open end.</summary>
+/// <summary>What the files of a restore share: pipes with more than one open end, memory without a name.</summary>
 /// <param name="set">The image set.</param>
-internal sealed class FileOpening(ImageSet set) : IDisposable
+/// <param name="cancellation">Ends the copying of content.</param>
+internal sealed class FileOpening(ImageSet set, CancellationToken cancellation = default) : IDisposable
 {
     private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
 
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
 
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData;
+
+    /// <summary>Memory that is a file without a name.</summary>
+    public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
 
     /// <summary>What a pipe held; the image of all pipes is read once.</summary>
     public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData())[id];
@@ -73,5 +82,7 @@ internal sealed class FileOpening(ImageSet set) : IDisposable
             read.Dispose();
             write.Dispose();
         }
+
+        SharedMemory.Dispose();
     }
 }

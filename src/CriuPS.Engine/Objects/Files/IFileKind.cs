@@ -23,7 +23,7 @@ internal interface IFileKind
     FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images);
 
     /// <summary>Fails if the file cannot be opened as it was; nothing is changed.</summary>
-    void Validate(FileEntry entry);
+    void Validate(FileEntry entry, FileOpening opening);
 
     /// <summary>Opens the file as it was.</summary>
     SafeFileHandle Open(FileEntry entry, FileOpening opening);
@@ -32,7 +32,7 @@ internal interface IFileKind
 /// <summary>The registry of kinds; the first that recognizes a descriptor takes it.</summary>
 internal static class FileKinds
 {
-    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new RegularFile(), new ServiceSocket()];
+    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new MemoryFile(), new RegularFile(), new ServiceSocket()];
 
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
 

@@ -21,6 +21,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
 
     public bool CloseOnExec => (Flags & Fcntl.O_CLOEXEC) != 0;
 
+    /// <summary>The link in /proc that leads to the very file, whatever has become of its name.</summary>
+    public string MagicLink { get; init; } = $"/proc/{Pid}/fd/{Fd}";
+
     /// <summary>Whether fdinfo names a lock on it.</summary>
     public bool HasLock { get; init; }
 

@@ -45,7 +45,7 @@ internal sealed class PipeFile : IFileKind
         };
     }
 
-    public void Validate(FileEntry entry)
+    public void Validate(FileEntry entry, FileOpening opening)
     {
     }
 

@@ -61,7 +61,7 @@ internal sealed class RegularFile : IFileKind
         return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
     }
 
-    public void Validate(FileEntry entry)
+    public void Validate(FileEntry entry, FileOpening opening)
     {
         RegFileEntry saved = entry.Reg;
         string name = Display(saved);

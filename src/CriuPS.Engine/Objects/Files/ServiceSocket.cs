@@ -31,7 +31,7 @@ internal sealed class ServiceSocket : IFileKind
         },
     };
 
-    public void Validate(FileEntry entry)
+    public void Validate(FileEntry entry, FileOpening opening)
     {
         if (entry.Usk is not { Uflags: ServiceMark, Type: UnixSocket.SOCK_SEQPACKET })
         {

@@ -40,6 +40,9 @@ internal sealed class Mapping
 
     public bool HasFile => (Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
 
+    /// <summary>Whether memory without a name is behind it (<see cref="SharedMemory"/>).</summary>
+    public bool IsSharedMemory => (Status & VmaStatus.MemFd) != 0;
+
     /// <summary>Whether pages of its own can be in it: those of private mappings, and the vDSO.</summary>
     public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso)) != 0;
 
@@ -55,11 +58,6 @@ internal sealed class Mapping
         if ((Flags & VmFlags.HugeTlb) != 0)
         {
             return ("it is huge-page memory (hugetlbfs)", "use transparent huge pages in the program");
-        }
-
-        if ((Status & VmaStatus.AnonymousShared) != 0)
-        {
-            return ("it is memory shared with other processes", "use private memory or a shared mapping of a file");
         }
 
         if ((Flags & (VmFlags.UserFaultMissing | VmFlags.UserFaultWriteProtect | VmFlags.UserFaultMinor)) != 0)
@@ -83,8 +81,12 @@ internal sealed class Mapping
             return ("it is memory of a device or of a kernel facility", "close the device or facility before the dump");
         }
 
-        if (path.StartsWith("/memfd:", StringComparison.Ordinal) || path.StartsWith("/SYSV", StringComparison.Ordinal)
-            || path.StartsWith("/[aio]", StringComparison.Ordinal) || path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
+        if (path.StartsWith("/SYSV", StringComparison.Ordinal))
+        {
+            return ("it is a System V shared memory segment", "detach it before the dump; this kind of memory is not supported yet");
+        }
+
+        if (path.StartsWith("/[aio]", StringComparison.Ordinal) || path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
         {
             return ("it is memory without a file name", "this kind of memory is not supported");
         }
@@ -95,7 +97,7 @@ internal sealed class Mapping
     /// <summary>The mapping as the image keeps it.</summary>
     public VmaEntry ToEntry()
     {
-        bool anonymous = (Status & (VmaStatus.AnonymousPrivate | VmaStatus.AnonymousShared)) != 0 || IsSpecial;
+        bool anonymous = (Status & VmaStatus.AnonymousPrivate) != 0 || IsSpecial;
         int flags = Vma.Shared ? Kernel.Memory.MAP_SHARED : Kernel.Memory.MAP_PRIVATE;
         flags |= anonymous ? Kernel.Memory.MAP_ANONYMOUS : 0;
         flags |= Has(VmFlags.GrowsDown) ? Kernel.Memory.MAP_GROWSDOWN : 0;
@@ -148,11 +150,12 @@ internal sealed class Mapping
             return VmaStatus.Regular | VmaStatus.Heap | VmaStatus.AnonymousPrivate;
         }
 
-        if (vma.HasFile && !path.StartsWith("/dev/zero"u8))
+        if (!vma.HasFile || (!vma.Shared && path.SequenceEqual(SharedMemory.AnonymousName)))
         {
-            return VmaStatus.Regular | (vma.Shared ? VmaStatus.FileShared : VmaStatus.FilePrivate);
+            return VmaStatus.Regular | VmaStatus.AnonymousPrivate;
         }
 
-        return VmaStatus.Regular | (vma.Shared ? VmaStatus.AnonymousShared : VmaStatus.AnonymousPrivate);
+        VmaStatus status = VmaStatus.Regular | (vma.Shared ? VmaStatus.FileShared : VmaStatus.FilePrivate);
+        return SharedMemory.Is(vma) ? status | VmaStatus.MemFd : status;
     }
 }

@@ -26,10 +26,11 @@ internal static class MappingRestore
     /// <param name="hasContent">Whether pages will be read into it.</param>
     public static void Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
     {
-        const uint Kept = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_ANONYMOUS | Kernel.Memory.MAP_GROWSDOWN
-            | Kernel.Memory.MAP_NORESERVE;
+        // Shared anonymous memory has a file behind it, although its entry may say that it is anonymous.
+        const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_GROWSDOWN | Kernel.Memory.MAP_NORESERVE;
+        uint kept = fd < 0 ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
         uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
-        long flags = (entry.Flags & Kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
+        long flags = (entry.Flags & kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
         batch.Add(
             new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, (long)fd, entry.Pgoff);
     }

@@ -1,0 +1,91 @@
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Files;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Memory;
+
+/// <summary>
+/// The pages of a piece of shared memory. The kernel tells which exist, in memory or in swap, by lseek(2) with SEEK_DATA and SEEK_HOLE (mm/shmem.c,
+/// since Linux 3.1). They are written to the new object by pwrite(2), which makes a page without a fault and without clearing it first; what
+/// was a hole stays one. Images have a page map of the object's own, whose addresses are offsets in it.
+/// </summary>
+internal static class SharedPages
+{
+    /// <summary>Saves all pages of an object.</summary>
+    /// <param name="set">The image set.</param>
+    /// <param name="id">The number of the page map.</param>
+    /// <param name="file">The object, open for reading, with a position of its own.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <returns>How many pages there were.</returns>
+    public static long Save(ImageSet set, uint id, SafeFileHandle file, long size, CancellationToken cancellation)
+    {
+        uint pagesId = set.NextPagesId();
+        using SafeFileHandle pages = set.CreateRaw(ImageType.Pages, pagesId);
+        using PageMapWriter map = new(set, ImageType.ShmemPageMap, id, pagesId);
+        foreach ((long start, long end) in DataRanges(file, size))
+        {
+            long offset = map.PresentBytes;
+            map.Add((ulong)start, (ulong)(end - start) / Kernel.Memory.PageSize, PageFlags.Present);
+            FileCopy.Copy(file, start, pages, offset, Math.Min(end, size) - start, "shared memory", cancellation);
+        }
+
+        // A file that ends inside of a page has a whole page in the images.
+        InodeAttributes.SetLength(pages, map.PresentBytes);
+        return (long)map.Pages;
+    }
+
+    /// <summary>Fills a new object of the right size.</summary>
+    /// <param name="set">The image set.</param>
+    /// <param name="id">The number of the page map.</param>
+    /// <param name="file">The object, open for writing.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <returns>How many pages there were.</returns>
+    public static long Restore(ImageSet set, uint id, SafeFileHandle file, long size, CancellationToken cancellation)
+    {
+        using PageMapChain? chain = Open(set, id, size);
+        long count = 0;
+        foreach (IGrouping<int, PageExtent> level in (chain?.Extents ?? []).Where(e => e.Offset >= 0).GroupBy(e => e.Level))
+        {
+            using SafeFileHandle pages = chain!.OpenPages(level.Key)
+                ?? throw new ImageException(ImageException.MissingImage, "pages", 0, "the pages file is missing");
+            foreach (PageExtent extent in level.Where(e => e.Address < (ulong)size))
+            {
+                long length = Math.Min((long)extent.End, size) - (long)extent.Address;
+                if (FileCopy.Copy(pages, extent.Offset, file, (long)extent.Address, length, "shared memory", cancellation) != length)
+                {
+                    throw new ImageException(ImageException.TruncatedImage, "pages", extent.Offset, "the pages file ends too early");
+                }
+
+                count += (long)extent.Pages;
+            }
+        }
+
+        return count;
+    }
+
+    /// <summary>Reads the page map of an object and checks that all bytes are there; null for an object that is empty.</summary>
+    public static PageMapChain? Open(ImageSet set, uint id, long size) =>
+        PageMapChain.Open(set, ImageType.ShmemPageMap, id) ?? (size == 0 ? null : throw new ImageException(
+            ImageException.MissingImage, set.FullName(ImageType.ShmemPageMap.FileName(id)), 0, "there is no such file, but shared memory needs it"));
+
+    private static IEnumerable<(long Start, long End)> DataRanges(SafeFileHandle file, long size)
+    {
+        for (long at = 0; at < size;)
+        {
+            long data = Fcntl.TrySeek(file, at, Fcntl.SEEK_DATA);
+            if (data == -Errno.ENXIO)
+            {
+                yield break;
+            }
+
+            Syscall.Check(data, "lseek(SEEK_DATA) in shared memory");
+            long hole = Syscall.Check(Fcntl.TrySeek(file, data, Fcntl.SEEK_HOLE), "lseek(SEEK_HOLE) in shared memory");
+            long end = (hole + Kernel.Memory.PageSize - 1) & -Kernel.Memory.PageSize;
+            yield return (data & -Kernel.Memory.PageSize, end);
+            at = end;
+        }
+    }
+}
