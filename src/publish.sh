@@ -64,7 +64,7 @@ remove_old_builds() {
 choose_part() {
     part=''
     links=(CriuPS shell)
-    sources=("$root"/src/{Publish.proj,publish.sh,CriuPS.Assembler,CriuPS.Schema,CriuPS.Engine} "$root"/Directory.*.props)
+    sources=("$root"/src/{Publish.proj,publish.sh,CriuPS.Assembler,CriuPS.SchemaCompiler,CriuPS.Schema,CriuPS.Engine} "$root"/Directory.*.props)
     if [[ ${1:-} == criu ]]; then
         part=Criu
         links=(criu)

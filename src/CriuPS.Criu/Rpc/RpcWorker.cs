@@ -96,7 +96,7 @@ internal sealed class RpcWorker(RpcConnection client, bool standalone)
     };
 
     private static CriuOpts Options(CriuReq request) =>
-        request.Opts is { } options && options.IsInitialized() ? options : throw new RpcException("the options of the request are missing or incomplete");
+        request.Opts is { } options && options.HasRequiredFields() ? options : throw new RpcException("the options of the request are missing or incomplete");
 
     private static void CheckOrder(CriuReq request)
     {

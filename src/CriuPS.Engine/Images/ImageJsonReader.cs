@@ -4,6 +4,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 
@@ -53,7 +54,7 @@ public sealed class ImageJsonReader
         foreach (JsonElement entry in root.GetProperty("entries").EnumerateArray())
         {
             MessageDescriptor descriptor = count > 0 && type.FollowingMessage is { } following ? following : type.Message!;
-            IMessage message = Parse(descriptor, entry);
+            IRequiredFields message = Parse(descriptor, entry);
             writer.Write(message);
             count++;
             if (entry.TryGetProperty("extra", out JsonElement extra))
@@ -65,10 +66,10 @@ public sealed class ImageJsonReader
         return count;
     }
 
-    private IMessage Parse(MessageDescriptor descriptor, JsonElement json)
+    private IRequiredFields Parse(MessageDescriptor descriptor, JsonElement json)
     {
-        IMessage message = descriptor.Parser.ParseFrom(Encode(descriptor, json));
-        return EntryMessage.IsComplete(message) ? message : throw Fault($"an entry lacks a required field of {descriptor.Name}");
+        IRequiredFields message = (IRequiredFields)descriptor.Parser.ParseFrom(Encode(descriptor, json));
+        return message.HasRequiredFields() ? message : throw Fault($"an entry lacks a required field of {descriptor.Name}");
     }
 
     private byte[] Encode(MessageDescriptor descriptor, JsonElement json)

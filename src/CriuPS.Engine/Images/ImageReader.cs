@@ -13,6 +13,8 @@ namespace CriuPS.Engine.Images;
 /// </summary>
 public sealed class ImageReader : IDisposable
 {
+    private static readonly EntryType s_queued = new EntryType<IpcMsg>();
+
     private readonly ImageSource _source;
     private readonly ImageLimits _limits;
     private long _entries;
@@ -41,7 +43,7 @@ public sealed class ImageReader : IDisposable
     public long EntryOffset { get; private set; }
 
     /// <summary>The message of the next entry.</summary>
-    public MessageDescriptor NextMessage => _entries > 0 && Type.FollowingMessage is { } following ? following : Type.Message!;
+    public MessageDescriptor NextMessage => NextEntryType.Descriptor;
 
     /// <summary>
     /// Bytes that belong to the entry that was read last and have not been read yet, without padding. Messages of a System V queue are
@@ -104,7 +106,7 @@ public sealed class ImageReader : IDisposable
             return null;
         }
 
-        return Finish(EntryMessage.Parse(NextMessage.Parser, bytes, FileName, EntryOffset));
+        return Finish(NextEntryType.Parse(bytes, FileName, EntryOffset));
     }
 
     /// <summary>Reads the next entry.</summary>
@@ -117,7 +119,7 @@ public sealed class ImageReader : IDisposable
         IMessage? message = Read();
         return message as T ?? (message is null
             ? null
-            : throw new ArgumentException($"entries of {FileName} are {message.Descriptor.Name}, not {typeof(T).Name}", typeof(T).Name));
+            : throw new ArgumentException($"entries of {FileName} are {message.GetType().Name}, not {typeof(T).Name}", typeof(T).Name));
     }
 
     /// <summary>Reads bytes that belong to the entry that was read last.</summary>
@@ -160,7 +162,7 @@ public sealed class ImageReader : IDisposable
         SkipPayload();
         _messagesLeft--;
         long offset = _source.Position;
-        var message = (IpcMsg)EntryMessage.Parse(IpcMsg.Parser, Frame(_source.ReadUInt32("a message")), FileName, offset);
+        var message = (IpcMsg)s_queued.Parse(Frame(_source.ReadUInt32("a message")), FileName, offset);
         SetPayload(message.Msize, alignment: sizeof(ulong));
         text = ReadPayload();
         SkipPayload();
@@ -169,6 +171,8 @@ public sealed class ImageReader : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _source.Dispose();
+
+    private EntryType NextEntryType => _entries > 0 && Type.FollowingEntry is { } following ? following : Type.Entry!;
 
     private static uint ReadMagic(ImageSource source, out long offset)
     {

@@ -1,6 +1,6 @@
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
-using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Images;
@@ -90,7 +90,7 @@ public sealed partial class ImageSet
 
     /// <summary>Writes a file of one entry.</summary>
     /// <exception cref="CriuException">The file cannot be made or written.</exception>
-    public void WriteSingle(ImageType type, ulong? id, IMessage message)
+    public void WriteSingle(ImageType type, ulong? id, IRequiredFields message)
     {
         using ImageWriter writer = CreateWriter(type, id);
         writer.Write(message);

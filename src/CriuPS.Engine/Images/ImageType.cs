@@ -12,7 +12,7 @@ public sealed partial class ImageType
     private readonly string _prefix;
     private readonly string _suffix;
 
-    private ImageType(string name, string pattern, ImageContainer container, uint magic, MessageDescriptor? message)
+    private ImageType(string name, string pattern, ImageContainer container, uint magic, EntryType? entry)
     {
         int id = pattern.IndexOf('%', StringComparison.Ordinal);
         _prefix = id < 0 ? pattern : pattern[..id];
@@ -22,7 +22,7 @@ public sealed partial class ImageType
         Name = name;
         Container = container;
         Magic = magic;
-        Message = message;
+        Entry = entry;
     }
 
     /// <summary>Name in the way of CRIU's tools, e.g. <c>CORE</c>. Kinds that share a magic share a name.</summary>
@@ -35,10 +35,16 @@ public sealed partial class ImageType
     public uint Magic { get; }
 
     /// <summary>The message of its entries, or of the first one; null for raw files.</summary>
-    public MessageDescriptor? Message { get; }
+    public MessageDescriptor? Message => Entry?.Descriptor;
 
     /// <summary>The message of the second and later entries where that is another one, else null.</summary>
-    public MessageDescriptor? FollowingMessage { get; private init; }
+    public MessageDescriptor? FollowingMessage => FollowingEntry?.Descriptor;
+
+    /// <summary>How its entries, or the first one, are parsed; null for raw files.</summary>
+    internal EntryType? Entry { get; }
+
+    /// <summary>How the second and later entries are parsed where they are another message, else null.</summary>
+    internal EntryType? FollowingEntry { get; private init; }
 
     /// <summary>What follows each entry.</summary>
     public ImagePayload Payload { get; private init; }

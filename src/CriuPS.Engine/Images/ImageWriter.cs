@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
@@ -63,11 +64,11 @@ public sealed class ImageWriter : IDisposable
     /// <summary>Writes an entry: its size, then the message.</summary>
     /// <exception cref="ArgumentException">A required field is not set.</exception>
     /// <exception cref="CriuException">The file cannot be made or written.</exception>
-    public void Write(IMessage message)
+    public void Write(IRequiredFields message)
     {
-        if (!EntryMessage.IsComplete(message))
+        if (!message.HasRequiredFields())
         {
-            throw new ArgumentException($"an entry of {FileName} lacks a required field: {message.Descriptor.FullName}", nameof(message));
+            throw new ArgumentException($"an entry of {FileName} lacks a required field: {message.GetType().Name}", nameof(message));
         }
 
         int size = message.CalculateSize();

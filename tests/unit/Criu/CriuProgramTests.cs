@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.RegularExpressions;
 using CriuPS.Tests.Checkpoint;
 using CriuPS.Tests.Images;
@@ -42,6 +43,28 @@ public sealed partial class CriuProgramTests
         (int code, string output, _) = CriuProgram.Run(line.Split(' '));
         Assert.Equal(0, code);
         Assert.Contains(answer, output);
+    }
+
+    /// <summary>Making the descriptors of the schema takes longer than all the rest of a dump: neither a dump nor a restore may need them.</summary>
+    [Fact]
+    public void NoDescriptorOfTheSchemaIsMade()
+    {
+        using Target target = Target.Start("registers");
+        Directory.CreateDirectory(target.Images);
+        string[][] commands = [["dump", $"-t{target.Pid}", "-D", target.Images], ["restore", "-d", "-D", target.Images]];
+        foreach (string[] command in commands)
+        {
+            // The runtime itself records each method that it compiles (docs: "Event tracing", JitKeyword), names as UTF-16.
+            string trace = Path.Join(target.Folder, $"{command[0]}.nettrace");
+            Success(CriuProgram.Run(
+                [("DOTNET_EnableEventPipe", "1"), ("DOTNET_EventPipeOutputPath", trace), ("DOTNET_EventPipeConfig", "Microsoft-Windows-DotNETRuntime:0x10:5")],
+                command));
+            ReadOnlySpan<byte> compiled = File.ReadAllBytes(trace);
+            Assert.True(compiled.IndexOf(Encoding.Unicode.GetBytes("Images.Schema.inventory_entry")) >= 0, $"{command[0]} was not recorded");
+            Assert.Equal(-1, compiled.IndexOf(Encoding.Unicode.GetBytes("Google.Protobuf.Reflection.FileDescriptor")));
+        }
+
+        Assert.Equal("ok", target.Finish());
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
 using Google.Protobuf;
 
 namespace CriuPS.Tests.Images;
@@ -18,7 +19,7 @@ internal sealed class ImageContent
         int count = type.IsSingle ? 1 : 1 + _random.Below(8);
         for (int i = 0; i < count; i++)
         {
-            IMessage message = _random.Make(i > 0 && type.FollowingMessage is { } following ? following : type.Message!);
+            IRequiredFields message = _random.Make(i > 0 && type.FollowingMessage is { } following ? following : type.Message!);
             adapt?.Invoke(message);
             Entries.Add((message, Payload(message, split)));
             if (message is GhostFileEntry { Chunks: false })
@@ -32,7 +33,7 @@ internal sealed class ImageContent
     public ImageType Type { get; }
 
     /// <summary>Messages and the bytes after each, without frames and padding.</summary>
-    public List<(IMessage Message, byte[] Payload)> Entries { get; } = [];
+    public List<(IRequiredFields Message, byte[] Payload)> Entries { get; } = [];
 
     /// <summary>Writes the file.</summary>
     /// <returns>Where it is.</returns>
@@ -107,7 +108,7 @@ internal sealed class ImageContent
         return _random.Bytes(length);
     }
 
-    private static void Write(ImageWriter writer, IMessage message, byte[] payload)
+    private static void Write(ImageWriter writer, IRequiredFields message, byte[] payload)
     {
         writer.Write(message);
         if (message is IpcMsgEntry queue)

@@ -1,5 +1,6 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Xunit;
@@ -163,7 +164,7 @@ public sealed class ImageInspectorTests
 
     private static object Field(ImageMessage message, string name) => message.Fields.Single(field => field.Name == name).Value;
 
-    private static ImageMessage Show(ImageType type, ulong? id, IMessage message)
+    private static ImageMessage Show(ImageType type, ulong? id, IRequiredFields message)
     {
         using var directory = new TemporaryDirectory();
         string path = directory[type.FileName(id)];

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Text;
+using CriuPS.Engine.Images.Schema;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 
@@ -23,9 +24,9 @@ internal sealed class RandomMessage(int seed)
     }
 
     /// <summary>A message of a type.</summary>
-    public IMessage Make(MessageDescriptor descriptor, int depth = 0)
+    public IRequiredFields Make(MessageDescriptor descriptor, int depth = 0)
     {
-        IMessage message = (IMessage)Activator.CreateInstance(descriptor.ClrType)!;
+        var message = (IRequiredFields)Activator.CreateInstance(descriptor.ClrType)!;
         foreach (FieldDescriptor field in descriptor.Fields.InFieldNumberOrder())
         {
             if (field.IsRepeated)
@@ -79,5 +80,5 @@ internal sealed class RandomMessage(int seed)
         return text.ToString();
     }
 
-    private static bool OsText(FieldDescriptor field) => field.GetOptions()?.GetExtension(Engine.Images.Schema.OptsExtensions.Criu)?.Text ?? false;
+    private static bool OsText(FieldDescriptor field) => field.GetOptions()?.GetExtension(OptsExtensions.Criu)?.Text ?? false;
 }
