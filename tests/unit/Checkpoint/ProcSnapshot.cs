@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -11,6 +12,9 @@ internal static partial class ProcSnapshot
     [
         "State:", "VmPeak:", "VmHWM:", "VmRSS:", "RssAnon:", "RssFile:", "RssShmem:", "VmPTE:", "VmSwap:", "voluntary_ctxt_switches:", "FDSize:",
         "nonvoluntary_ctxt_switches:", "SigQ:", "PPid:", "TracerPid:", "VmSize:", "VmLib:", "VmExe:", "VmData:", "VmStk:", "VmPin:", "Cpus_", "Mems_",
+
+        // A signal that is not blocked is pending for a moment only; the others are compared.
+        "SigPnd:", "ShdPnd:",
     ];
 
     private static readonly string[] s_files = ["limits", "cmdline", "environ", "auxv", "personality", "oom_score_adj", "comm", "timers"];
@@ -39,9 +43,12 @@ internal static partial class ProcSnapshot
                 .Select(l => $"fdinfo {fd} {(IsMemory(target) ? SameMemory(l, memory) : l)}"));
         }
 
-        foreach (int tid in Numbers($"/proc/{pid}/task"))
+        Dictionary<int, string[]> tasks = Numbers($"/proc/{pid}/task").ToDictionary(tid => tid, tid => File.ReadAllLines($"/proc/{pid}/task/{tid}/status"));
+        ulong blockedByAll = tasks.Values.Aggregate(ulong.MaxValue, (blocked, status) => blocked & Signals(status, "SigBlk:"));
+        foreach ((int tid, string[] status) in tasks)
         {
-            lines.AddRange(File.ReadAllLines($"/proc/{pid}/task/{tid}/status").Where(l => !s_exempt.Any(l.StartsWith)).Select(l => $"{tid} {l}"));
+            lines.AddRange(status.Where(l => !s_exempt.Any(l.StartsWith)).Select(l => $"{tid} {l}"));
+            lines.Add($"{tid} pending: {Signals(status, "SigPnd:") & Signals(status, "SigBlk:"):x} {Signals(status, "ShdPnd:") & blockedByAll:x}");
         }
 
         return lines;
@@ -62,6 +69,8 @@ internal static partial class ProcSnapshot
     }
 
     private static bool IsMemory(string path) => path.EndsWith(" (deleted)") && (path.StartsWith("/memfd:") || path.StartsWith("/dev/zero"));
+
+    private static ulong Signals(string[] status, string name) => ulong.Parse(status.Single(l => l.StartsWith(name))[name.Length..], NumberStyles.HexNumber);
 
     private static IEnumerable<int> Numbers(string folder) =>
         Directory.GetFileSystemEntries(folder).Select(e => int.Parse(Path.GetFileName(e))).Order();
