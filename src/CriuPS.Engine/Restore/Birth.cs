@@ -17,6 +17,7 @@ internal sealed class Birth(Tracer tracer)
 {
     private const int TraceOptions = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
     private static readonly TimeSpan s_zombiePatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_numberPatience = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Makes the root.</summary>
     /// <exception cref="CriuException">The pid is in use.</exception>
@@ -29,7 +30,20 @@ internal sealed class Birth(Tracer tracer)
     // A child of ours, or of our parent: it is born directly, and must forget that it was to die with us.
     private Tracee WithoutMidwife(int pid, ulong flags)
     {
-        Newborn.Create(flags, pid);
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                Newborn.Create(flags, pid);
+                break;
+            }
+            catch (KernelException e) when (e.Errno == Errno.EEXIST && MayComeFree(pid, start))
+            {
+                Nap.Microseconds(200);
+            }
+        }
+
         Tracee root = Tracee.Seize(tracer, pid, pid, TraceOptions);
         root.AwaitFreeze();
         root.Save();
@@ -76,6 +90,9 @@ internal sealed class Birth(Tracer tracer)
         }
     }
 
+    // Since Linux 6.15 the kernel forgets a dead process first and gives its number back a moment later (kernel/exit.c, release_task).
+    private static bool MayComeFree(int pid, long start) => !Signals.Exists(pid) && Stopwatch.GetElapsedTime(start) < s_numberPatience;
+
     private static CriuException InUse(int pid, string holder) => new("PidInUse", CriuErrorKind.AlreadyExists, $"pid {pid} is in use by {holder}")
     {
         Pid = pid, Errno = Errno.EEXIST, Remedy = "end that process, or restore in another pid namespace",
@@ -107,8 +124,14 @@ internal sealed class Birth(Tracer tracer)
         };
         ProcessVm.Write(midwife.Pid, scratch, MemoryMarshal.AsBytes(new ReadOnlySpan<Clone3.clone_args>(in args)));
         ProcessVm.Write(midwife.Pid, args.set_tid, BitConverter.GetBytes(pid));
-        long result = midwife.RunSyscall(
-            Newborn.SyscallAt(midwife.Architecture), SyscallNumber.clone3, scratch, (ulong)Marshal.SizeOf<Clone3.clone_args>());
+        long start = Stopwatch.GetTimestamp();
+        long result = RunClone(midwife, scratch);
+        while (result == -Errno.EEXIST && MayComeFree(pid, start))
+        {
+            Nap.Microseconds(200);
+            result = RunClone(midwife, scratch);
+        }
+
         if (result == -Errno.EEXIST)
         {
             IsZombie(pid, out string holder);
@@ -123,4 +146,7 @@ internal sealed class Birth(Tracer tracer)
             };
         }
     }
+
+    private static long RunClone(Tracee midwife, ulong arguments) => midwife.RunSyscall(
+        Newborn.SyscallAt(midwife.Architecture), SyscallNumber.clone3, arguments, (ulong)Marshal.SizeOf<Clone3.clone_args>());
 }
