@@ -5,47 +5,61 @@ using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Compel;
 
-/// <summary>A process all of whose tasks stand still, and the way to let it go.</summary>
-internal sealed class FrozenProcess
+/// <summary>A process whose tasks stand still, or are about to, and the way to let it go.</summary>
+internal sealed class FrozenProcess : IDisposable
 {
-    private const int MostPasses = 50;
-
     private readonly List<Tracee> _tasks = [];
+    private readonly List<Tracee> _stopping = [];
 
-    private FrozenProcess(int pid) => Pid = pid;
+    /// <param name="proc">The process; the object takes it over.</param>
+    public FrozenProcess(ProcDirectory proc) => Proc = proc;
 
-    public int Pid { get; }
+    public int Pid => Proc.Pid;
+
+    /// <summary>The process's directory in /proc.</summary>
+    public ProcDirectory Proc { get; }
 
     /// <summary>Its tasks, the leader first.</summary>
     public IReadOnlyList<Tracee> Tasks => _tasks;
 
     public Tracee Leader => _tasks[0];
 
-    /// <summary>Seizes every task of a process, in bounded passes until none is new.</summary>
-    /// <exception cref="CriuException">It cannot be seized; nothing is left seized.</exception>
-    public static FrozenProcess Freeze(Tracer tracer, ProcDirectory proc)
+    /// <summary>Seizes every task that is not held yet, without waiting until it stands.</summary>
+    /// <returns>Whether there was one.</returns>
+    /// <exception cref="CriuException">A task cannot be seized.</exception>
+    public bool SeizeNew(Tracer tracer)
     {
-        FrozenProcess process = new(proc.Pid);
-        try
+        bool any = false;
+        foreach (int tid in Proc.ListNumbers("task"))
         {
-            for (int pass = 0; process.SeizeNew(tracer, proc); pass++)
+            if (_tasks.Any(t => t.Tid == tid) || TrySeize(tracer, tid) is not { } task)
             {
-                if (pass == MostPasses)
-                {
-                    throw new CriuException("TreeKeepsGrowing", CriuErrorKind.Busy, $"process {proc.Pid} makes threads faster than they can be stopped")
-                    {
-                        Pid = proc.Pid, Remedy = "try again when it is quieter",
-                    };
-                }
+                continue;
             }
-        }
-        catch
-        {
-            process.Release();
-            throw;
+
+            any = true;
+            _stopping.Add(task);
+            _tasks.Insert(tid == Pid ? 0 : _tasks.Count, task);
         }
 
-        return process;
+        return any;
+    }
+
+    /// <summary>Waits until every seized task stands still; tasks that ended instead are forgotten.</summary>
+    /// <returns>False if the process itself ended.</returns>
+    public bool AwaitStop()
+    {
+        // The end of a leader is told after that of the others only (kernel/exit.c, delay_group_leader): it comes last.
+        foreach (Tracee task in _stopping.AsEnumerable().Reverse())
+        {
+            if (!task.TryAwaitFreeze())
+            {
+                _tasks.Remove(task);
+            }
+        }
+
+        _stopping.Clear();
+        return _tasks.Count > 0 && Leader.Tid == Pid;
     }
 
     /// <summary>Lets every task run on with what it had.</summary>
@@ -92,6 +106,8 @@ internal sealed class FrozenProcess
         }
     }
 
+    public void Dispose() => Proc.Dispose();
+
     private static void ReleaseOne(Tracee task)
     {
         try
@@ -105,43 +121,30 @@ internal sealed class FrozenProcess
         }
     }
 
-    private bool SeizeNew(Tracer tracer, ProcDirectory proc)
-    {
-        HashSet<int> known = [.. _tasks.Select(t => t.Tid)];
-        List<Tracee> found = [];
-        foreach (int tid in proc.ListNumbers("task"))
-        {
-            if (!known.Contains(tid) && TrySeize(tracer, tid) is { } task)
-            {
-                _tasks.Add(task);
-                found.Add(task);
-            }
-        }
-
-        foreach (Tracee task in found)
-        {
-            task.AwaitFreeze();
-        }
-
-        int leader = _tasks.FindIndex(t => t.Tid == Pid);
-        if (leader > 0)
-        {
-            (_tasks[0], _tasks[leader]) = (_tasks[leader], _tasks[0]);
-        }
-
-        return found.Count > 0;
-    }
-
     private Tracee? TrySeize(Tracer tracer, int tid)
     {
         try
         {
             return Tracee.Seize(tracer, Pid, tid, Ptrace.PTRACE_O_TRACESYSGOOD);
         }
-        catch (KernelException e) when (e.Errno == Errno.ESRCH && tid != Pid)
+        catch (KernelException e) when (e.Errno is Errno.ESRCH or Errno.EPERM && HasEnded(tid))
         {
-            // The thread ended between listing and seizing.
+            // The task ended between listing and seizing.
             return null;
+        }
+    }
+
+    // ptrace(2) says EPERM for a task that is dead and not reaped.
+    private bool HasEnded(int tid)
+    {
+        try
+        {
+            using ProcDirectory task = Proc.OpenTask(tid);
+            return ProcStat.Read(task).IsZombie;
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone")
+        {
+            return true;
         }
     }
 }

@@ -57,16 +57,31 @@ internal sealed class Tracee
     }
 
     /// <summary>Waits until the task stands still, and notes whether it was stopped already.</summary>
+    /// <exception cref="CriuException">It ended instead, or did not stop in time.</exception>
     public void AwaitFreeze()
+    {
+        if (!TryAwaitFreeze())
+        {
+            throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"task {Tid} ended while it was being stopped") { Pid = Pid };
+        }
+    }
+
+    /// <summary>As <see cref="AwaitFreeze"/>; false if the task ended instead.</summary>
+    public bool TryAwaitFreeze()
     {
         while (true)
         {
             WaitStatus status = _tracer.Await(Tid);
-            ThrowIfGone(status);
+            if (status.IsGone)
+            {
+                Released = true;
+                return false;
+            }
+
             if (status.IsEventStop)
             {
                 StopSignal = status.StopSignal is Signals.SIGSTOP or Signals.SIGTSTP or Signals.SIGTTIN or Signals.SIGTTOU ? status.StopSignal : 0;
-                return;
+                return true;
             }
 
             // A signal was about to be delivered; it goes back to where it came from and the interrupt comes next.

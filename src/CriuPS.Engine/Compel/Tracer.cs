@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Compel;
 
@@ -31,6 +32,20 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
             Pid = tid,
             Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
         };
+
+    /// <summary>Whether a process is traced by this very thread.</summary>
+    public bool Holds(int pid)
+    {
+        try
+        {
+            using ProcDirectory proc = new(pid);
+            return ProcStatus.Read(proc).TracerPid == (int)Syscall.Invoke(SyscallNumber.gettid);
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone")
+        {
+            return false;
+        }
+    }
 
     /// <summary>
     /// Waits until everybody whom this thread traces is dead; they were killed. The end of a leader is told only when all other threads of

@@ -45,12 +45,11 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         WarmUp.Dump();
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation);
-        using ProcDirectory proc = new(options.Pid);
         long frozenAt = Stopwatch.GetTimestamp();
-        FrozenProcess frozen = FrozenProcess.Freeze(tracer, proc);
+        using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
         try
         {
-            ProcessCapture capture = new(tracer, frozen, proc, images, options, events);
+            using TreeCapture capture = new(tracer, frozen, images, options, events);
             capture.Run();
             cancellation.ThrowIfCancellationRequested();
             TimeSpan? freeze = null;
@@ -80,15 +79,11 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         }
     }
 
-    private IReadOnlyList<Refusal> Look()
-    {
-        using ProcDirectory proc = new(options.Pid);
-        return Inspection.Of(proc, options, frozen: false).Refusals;
-    }
+    private IReadOnlyList<Refusal> Look() => TreeInspection.LookAtRunning(options);
 
-    private DumpResult Result(ImageSet images, ProcessCapture capture, TimeSpan freeze, TimeSpan duration) => new()
+    private DumpResult Result(ImageSet images, TreeCapture capture, TimeSpan freeze, TimeSpan duration) => new()
     {
-        Path = images.Path, Id = options.Pid, Processes = 1, Threads = capture.Threads, Pages = capture.Pages,
+        Path = images.Path, Id = options.Pid, Processes = capture.Processes, Threads = capture.Threads, Pages = capture.Pages,
         Bytes = images.ListFiles().Sum(f => new FileInfo(Path.Join(images.Path, f.Name)).Length),
         FreezeTime = freeze, Duration = duration, FinalState = options.FinalState,
     };

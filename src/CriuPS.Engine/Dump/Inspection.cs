@@ -49,6 +49,9 @@ internal sealed class Inspection
 
     public OpenFile? Root { get; private set; }
 
+    /// <summary>Whether there is anything to look at: neither ended nor a part of the kernel.</summary>
+    private bool IsAlive => !Stat.IsZombie && Status.KernelThread != true;
+
     /// <summary>Every reason not to dump it.</summary>
     public IReadOnlyList<Refusal> Refusals => _refusals;
 
@@ -60,12 +63,12 @@ internal sealed class Inspection
     {
         Inspection inspection = new(proc, options);
         inspection.LookAtProcess(frozen);
-        if (!inspection.Stat.IsZombie && inspection.Status.KernelThread != true)
+        if (inspection.IsAlive)
         {
             inspection.LookAtNamespaces();
             inspection.LookAtMappings();
             inspection.LookAtFiles();
-            inspection.LookAtTasks();
+            inspection.LookAtFilters();
         }
 
         return inspection;
@@ -91,15 +94,6 @@ internal sealed class Inspection
         if (!frozen && Status.TracerPid != 0)
         {
             Refuse("the process", $"it is traced by process {Status.TracerPid} ({NameOf(Status.TracerPid)})", "end the debugger first");
-        }
-
-        if (!_options.ShellJob && (Stat.Session != Proc.Pid))
-        {
-            Refuse("session", $"it belongs to session {Stat.Session}, which is not dumped with it", "use -ShellJob, or start it with setsid");
-        }
-        else if (!_options.ShellJob && Stat.ProcessGroup != Proc.Pid)
-        {
-            Refuse("process group", $"it belongs to group {Stat.ProcessGroup}, which is not dumped with it", "use -ShellJob");
         }
     }
 
@@ -160,6 +154,14 @@ internal sealed class Inspection
     private void LookAtFiles()
     {
         Files = [.. FileTable.Read(Proc).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
+        Executable = Named("exe", "executable");
+        WorkingDirectory = Named("cwd", "working directory");
+        Root = Named("root", "root directory");
+    }
+
+    /// <summary>Looks at the descriptors together with those of the other processes.</summary>
+    public void CheckFiles(TreeFiles tree)
+    {
         foreach (OpenFile file in Files)
         {
             if (FileKinds.Find(file) is not { } kind)
@@ -167,7 +169,7 @@ internal sealed class Inspection
                 (string reason, string remedy) = UnknownFile.Describe(file);
                 Refuse(file.ToString(), reason, remedy);
             }
-            else if (kind.Objection(file, Files) is { } objection)
+            else if (kind.Objection(file, tree) is { } objection)
             {
                 Refuse(file.ToString(), objection.Reason, objection.Remedy);
             }
@@ -182,10 +184,6 @@ internal sealed class Inspection
                 Refuse(file.ToString(), "it signals a process when it becomes ready (F_SETOWN)", "turn that off before the dump");
             }
         }
-
-        Executable = Named("exe", "executable");
-        WorkingDirectory = Named("cwd", "working directory");
-        Root = Named("root", "root directory");
     }
 
     private bool IsServiceSocket(OpenFile file) =>
@@ -208,7 +206,7 @@ internal sealed class Inspection
         {
             Refuse(subject, "it is no regular file or directory", "this kind of file is not supported here");
         }
-        else if (s_named.Objection(file, []) is { } objection)
+        else if (s_named.Objection(file, TreeFiles.None) is { } objection)
         {
             Refuse(subject, objection.Reason, objection.Remedy);
         }
@@ -227,17 +225,8 @@ internal sealed class Inspection
             : errno == Errno.ENOENT ? null : throw Proc.Failure("stat", link, errno);
     }
 
-    private void LookAtTasks()
+    private void LookAtFilters()
     {
-        foreach (int tid in Proc.ListNumbers("task"))
-        {
-            string children = ReadTask(tid, "children");
-            if (children.Length > 0)
-            {
-                Refuse($"children {children}", "a process with children cannot be dumped yet", "dump the children by themselves, or wait until they end");
-            }
-        }
-
         if (Status.Seccomp is > 0)
         {
             Refuse("seccomp", "its system calls are filtered", "run the program without a seccomp filter");
@@ -249,20 +238,8 @@ internal sealed class Inspection
         }
     }
 
-    private string ReadTask(int tid, string file)
-    {
-        try
-        {
-            return File.ReadAllText($"{Proc.Path}/task/{tid}/{file}").Trim();
-        }
-        catch (IOException) when (!Directory.Exists($"{Proc.Path}/task/{tid}"))
-        {
-            // The thread ended; a frozen process has none that does.
-            return "";
-        }
-    }
-
-    private void Refuse(string subject, string reason, string remedy) =>
+    /// <summary>Adds a reason not to dump it that shows in the tree only.</summary>
+    public void Refuse(string subject, string reason, string remedy) =>
         _refusals.Add(new Refusal(Proc.Pid, Stat.Comm.ToDisplayString(), subject, reason, remedy));
 
     private static string NameOf(int pid)

@@ -4,49 +4,35 @@ using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Cpu;
-using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
-using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Dump;
 
-/// <summary>Takes one frozen process into images. Whatever happens, the process is left cured: stopped, with its own registers.</summary>
-internal sealed class ProcessCapture(
-    Tracer tracer, FrozenProcess frozen, ProcDirectory proc, ImageSet images, DumpOptions options, Action<OperationEvent>? events)
+/// <summary>
+/// Takes one frozen process into images, stage by stage, so that the processes of a tree go through each stage together. Whatever happens, the
+/// process is left cured: stopped, with its own registers.
+/// </summary>
+internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageSet images, Action<ulong> written) : IDisposable
 {
     private const int StoppedState = 3, AliveState = 1;
 
-    /// <summary>Whether the process is a newborn of ours, which has what others may not have.</summary>
-    public bool Rehearsal { get; init; }
+    private Inspection? _inspection;
+    private ProcessDump? _process;
+    private List<PageContent.Run> _runs = [];
+    private SafeFileHandle? _pidfd;
 
-    public int Threads => frozen.Tasks.Count;
+    public int Pid => frozen.Pid;
 
-    public long Pages { get; private set; }
+    /// <summary>Pages to be saved, after <see cref="FindPages"/>.</summary>
+    public long Pages => _runs.Sum(r => (long)r.Length) / Kernel.Memory.PageSize;
 
-    public void Run()
-    {
-        Tell(Stage.Collect, "reading /proc");
-        SaveRegisters();
-        Inspection inspection = Inspection.Of(proc, options, frozen: true);
-        ProcessDump process = MakeDump(inspection);
-        Refuse(inspection, process);
-        using SafeFileHandle pidfd = PidFd.Open(frozen.Pid);
-        List<PageContent.Run> runs = PageContent.Find(proc, process.Mappings);
-        uint pagesId = images.NextPagesId();
-        using SafeFileHandle pagesFile = images.CreateRaw(ImageType.Pages, pagesId);
-        RunParasite(process, inspection, pidfd, pagesFile, runs);
-        tracer.Cancellation.ThrowIfCancellationRequested();
-        CopyRest(pagesFile, process, runs);
-        PageContent.WriteMap(images, process.Pid, pagesId, runs);
-        Tell(Stage.Files, $"saving {inspection.Files.Count} descriptors");
-        FileImages files = new(images, tracer.Cancellation);
-        new ProcessImages(images, files).Write(process, inspection, pidfd);
-        Pages = runs.Sum(r => (long)r.Length) / Kernel.Memory.PageSize + files.SharedMemory.Pages;
-    }
+    /// <summary>Descriptors of the process, after <see cref="Describe"/>.</summary>
+    public int Descriptors => _inspection!.Files.Count;
 
-    private void SaveRegisters()
+    /// <summary>Reads the registers of every task by ptrace.</summary>
+    public void SaveRegisters()
     {
         foreach (Tracee task in frozen.Tasks)
         {
@@ -64,12 +50,14 @@ internal sealed class ProcessCapture(
         }
     }
 
-    private ProcessDump MakeDump(Inspection inspection)
+    /// <summary>Starts the images of the process and of its tasks with what /proc and ptrace tell.</summary>
+    public void Describe(Inspection inspection)
     {
         ProcessDump process = new()
         {
-            Pid = frozen.Pid, Proc = proc, Stat = inspection.Stat, Status = inspection.Status, Mappings = inspection.Mappings,
+            Pid = frozen.Pid, Proc = frozen.Proc, Stat = inspection.Stat, Status = inspection.Status, Mappings = inspection.Mappings,
         };
+        (_inspection, _process) = (inspection, process);
         MemoryLayout.Save(process);
         foreach (Tracee tracee in frozen.Tasks)
         {
@@ -79,8 +67,6 @@ internal sealed class ProcessCapture(
             RestartableSequence.Save(task);
             SaveCore(task);
         }
-
-        return process;
     }
 
     private void SaveCore(TaskDump task)
@@ -107,59 +93,69 @@ internal sealed class ProcessCapture(
         }
     }
 
-    // A frozen process may hold what it did not hold a moment ago.
-    private void Refuse(Inspection inspection, ProcessDump process)
+    /// <summary>What stops a dump that only shows in tasks that stand still.</summary>
+    public IEnumerable<Refusal> TaskRefusals()
     {
-        List<Refusal> refusals = [.. inspection.Refusals];
-        foreach (TaskDump task in process.Tasks.Skip(1))
+        foreach (TaskDump task in _process!.Tasks.Skip(1))
         {
             if (!Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FILES) || !Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FS))
             {
-                refusals.Add(NewRefusal($"thread {task.Task.Tid}", "it has its own descriptors or directories", "threads that unshare are not supported"));
+                yield return NewRefusal($"thread {task.Task.Tid}", "it has its own descriptors or directories", "threads that unshare are not supported");
             }
 
             if (task.Status.Seccomp is > 0)
             {
-                refusals.Add(NewRefusal($"thread {task.Task.Tid}", "its system calls are filtered (seccomp)", "run the program without a filter"));
+                yield return NewRefusal($"thread {task.Task.Tid}", "its system calls are filtered (seccomp)", "run the program without a filter");
             }
-        }
-
-        if (refusals.Count > 0 && !Rehearsal)
-        {
-            throw new RefusedException(refusals);
         }
     }
 
-    private void RunParasite(
-        ProcessDump process, Inspection inspection, SafeFileHandle pidfd, SafeFileHandle pagesFile, IReadOnlyList<PageContent.Run> runs)
+    /// <summary>Finds out which pages have to be saved.</summary>
+    public void FindPages() => _runs = PageContent.Find(frozen.Proc, _process!.Mappings);
+
+    /// <summary>Asks the tasks what only they can tell, and saves the pages.</summary>
+    public void RunParasite()
     {
-        Tell(Stage.Parasite, $"asking {process.Tasks.Count} tasks");
-        ulong site = SyscallSite.Find(frozen.Pid, [.. inspection.Mappings.Select(m => m.Vma)], frozen.Leader.Architecture);
-        Parasite parasite = Parasite.Infect(frozen.Leader, pidfd, site, TaskQuestions.Room(process));
+        uint pagesId = images.NextPagesId();
+        using SafeFileHandle pagesFile = images.CreateRaw(ImageType.Pages, pagesId);
+        _pidfd = PidFd.Open(frozen.Pid);
+        ulong site = SyscallSite.Find(frozen.Pid, [.. _inspection!.Mappings.Select(m => m.Vma)], frozen.Leader.Architecture);
+        Parasite parasite = Parasite.Infect(frozen.Leader, _pidfd, site, TaskQuestions.Room(_process!));
         try
         {
-            TaskQuestions questions = new(parasite, process);
+            TaskQuestions questions = new(parasite, _process!);
             questions.Ask();
-            if (CanWriteItself(process) && runs.Any(r => r.Direct))
+            if (CanWriteItself() && _runs.Any(r => r.Direct))
             {
-                ulong total = runs.Aggregate(0UL, (sum, run) => sum + run.Length), done = 0;
-                questions.WritePages(pagesFile, runs, bytes => TellProgress(done += bytes, total));
+                questions.WritePages(pagesFile, _runs, written);
             }
         }
         finally
         {
             parasite.Cure();
         }
+
+        tracer.Cancellation.ThrowIfCancellationRequested();
+        CopyRest(pagesFile);
+        PageContent.WriteMap(images, frozen.Pid, pagesId, _runs);
     }
 
-    // RLIMIT_FSIZE counts for the process's own writes, and beyond it comes SIGXFSZ.
-    private static bool CanWriteItself(ProcessDump process) => process.Leader.Core.Tc.Rlimits.Rlimits[1].Cur == ulong.MaxValue;
+    /// <summary>Writes the images of the process.</summary>
+    /// <param name="writer">Takes them.</param>
+    /// <param name="parent">The process's parent in the tree; 0 for the root.</param>
+    /// <param name="ids">What it shares with others.</param>
+    public void WriteImages(ProcessImages writer, int parent, TaskKobjIdsEntry ids) => writer.Write(_process!, _inspection!, _pidfd!, parent, ids);
 
-    private void CopyRest(SafeFileHandle pagesFile, ProcessDump process, IReadOnlyList<PageContent.Run> runs)
+    public void Dispose() => _pidfd?.Dispose();
+
+    // RLIMIT_FSIZE counts for the process's own writes, and beyond it comes SIGXFSZ.
+    private bool CanWriteItself() => _process!.Leader.Core.Tc.Rlimits.Rlimits[1].Cur == ulong.MaxValue;
+
+    private void CopyRest(SafeFileHandle pagesFile)
     {
-        bool all = !CanWriteItself(process);
-        using SafeFileHandle memory = proc.Open("mem", OpenAt.O_RDONLY);
-        foreach (PageContent.Run run in runs)
+        bool all = !CanWriteItself();
+        using SafeFileHandle memory = frozen.Proc.Open("mem", OpenAt.O_RDONLY);
+        foreach (PageContent.Run run in _runs)
         {
             if (all || !run.Direct)
             {
@@ -169,13 +165,6 @@ internal sealed class ProcessCapture(
         }
     }
 
-    private Refusal NewRefusal(string subject, string reason, string remedy)
-    {
-        return new Refusal(frozen.Pid, ProcStat.Read(proc).Comm.ToDisplayString(), subject, reason, remedy);
-    }
-
-    private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));
-
-    private void TellProgress(ulong done, ulong total) =>
-        events?.Invoke(new OperationEvent(EventLevel.Information, Stage.Memory, "writing memory", (long)done, (long)total));
+    private Refusal NewRefusal(string subject, string reason, string remedy) =>
+        new(frozen.Pid, ProcStat.Read(frozen.Proc).Comm.ToDisplayString(), subject, reason, remedy);
 }

@@ -1,32 +1,43 @@
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Proc;
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Dump;
 
-/// <summary>Writes the small images of one process: memory layout, cores, ids, descriptors, directories.</summary>
+/// <summary>Writes the small images of processes: memory layout, cores, ids, descriptors, directories, and the tree.</summary>
 /// <param name="set">The image set.</param>
 /// <param name="files">The images of open files.</param>
 internal sealed class ProcessImages(ImageSet set, FileImages files)
 {
-    /// <summary>The id of the memory, descriptors, directories and signal actions that the process which dumps has for itself.</summary>
-    private const uint DumperObject = 1;
-
-    /// <summary>The id of those that a lone process has for itself: a restore takes equal ids for shared objects, so it must be another one.</summary>
-    private const uint OwnObject = 2;
+    /// <summary>How images say that a process has ended.</summary>
+    private const uint DeadState = 2;
 
     /// <summary>The id of this machine's own control groups.</summary>
     private const uint HostCgroups = 1;
 
-    public void Write(ProcessDump process, Inspection inspection, Microsoft.Win32.SafeHandles.SafeFileHandle pidfd)
+    private readonly ImageWriter _tree = set.CreateWriter(ImageType.PsTree);
+    private readonly HashSet<uint> _tables = [];
+
+    /// <summary>Writes a living process; parents come before their children.</summary>
+    /// <param name="process">What was read of it.</param>
+    /// <param name="inspection">What /proc told of it.</param>
+    /// <param name="pidfd">The process.</param>
+    /// <param name="parent">Its parent in the tree; 0 for the root.</param>
+    /// <param name="ids">What it shares with others.</param>
+    public void Write(ProcessDump process, Inspection inspection, SafeFileHandle pidfd, int parent, TaskKobjIdsEntry ids)
     {
         WriteMappedFiles(process, inspection);
         WriteDirectories(process, inspection);
-        process.Mm.ExeFileId = WriteFile(inspection.Executable!);
-        using (ImageWriter descriptors = set.CreateWriter(ImageType.FdInfo, OwnObject))
+        process.Mm.ExeFileId = files.SaveNamed(inspection.Executable!);
+        if (_tables.Add(ids.FilesId))
         {
-            FileTable.Save(process, inspection.Files, pidfd, files, descriptors);
+            using ImageWriter descriptors = set.CreateWriter(ImageType.FdInfo, ids.FilesId);
+            FileTable.Save(inspection.Files, pidfd, files, descriptors);
         }
 
         WriteMemory(process);
@@ -35,27 +46,34 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             set.WriteSingle(ImageType.Core, (ulong)task.VirtualTid, task.Core);
         }
 
-        set.WriteSingle(ImageType.Ids, (ulong)process.Pid, Ids(OwnObject));
-        WriteTree(process);
+        set.WriteSingle(ImageType.Ids, (ulong)process.Pid, ids);
+        WriteTree(process.Stat, parent, process.Tasks.Select(t => (uint)t.VirtualTid));
+    }
+
+    /// <summary>Writes a process that has ended and waits for its parent: all that is left of it are its name and how it ended.</summary>
+    public void WriteZombie(ProcStat stat)
+    {
+        set.WriteSingle(ImageType.Core, (ulong)stat.Pid, new CoreEntry
+        {
+            Mtype = CoreEntryMarch.X8664,
+            Tc = new TaskCoreEntry
+            {
+                TaskState = DeadState, ExitCode = (uint)stat.ExitCode, Personality = 0, Flags = stat.Flags, BlkSigset = 0,
+                Comm = ByteString.CopyFrom(stat.Comm.Bytes),
+            },
+        });
+        WriteTree(stat, stat.ParentPid, [(uint)stat.Pid]);
     }
 
     /// <summary>What the inventory says of the machine.</summary>
     public static InventoryEntry Inventory() => new()
     {
-        ImgVersion = ImageMagic.Version, FdinfoPerId = true, NsPerId = true, RootIds = Ids(DumperObject), RootCgSet = HostCgroups, Lsmtype = Lsmtype.NoLsm,
-        PluginsEntry = new PluginsEntry(),
-    };
-
-    // The namespaces are this machine's own for both; every kind has a number of its own.
-    private static TaskKobjIdsEntry Ids(uint own) => new()
-    {
-        VmId = own, FilesId = own, FsId = own, SighandId = own, PidNsId = 1, NetNsId = 2, IpcNsId = 3, UtsNsId = 4, TimeNsId = 5, MntNsId = 6,
-        UserNsId = 7, CgroupNsId = 8,
+        ImgVersion = ImageMagic.Version, FdinfoPerId = true, NsPerId = true, RootIds = SharedObjects.OfDumper(), RootCgSet = HostCgroups,
+        Lsmtype = Lsmtype.NoLsm, PluginsEntry = new PluginsEntry(),
     };
 
     private void WriteMappedFiles(ProcessDump process, Inspection inspection)
     {
-        Dictionary<(OpenFile File, bool Writes), uint> ids = [];
         foreach (Mapping mapping in process.Mappings)
         {
             var key = (mapping.Vma.DeviceMajor, mapping.Vma.DeviceMinor, mapping.Vma.Inode);
@@ -64,30 +82,16 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
                 continue;
             }
 
-            int flags = (int)mapping.ToEntry().Fdflags;
-            bool writes = flags != 0;
-            if (!ids.TryGetValue((file, writes), out uint id))
-            {
-                id = ids[(file, writes)] = WriteFile(file with { Flags = flags });
-            }
-
-            mapping.FileId = id;
+            mapping.FileId = files.SaveNamed(file with { Flags = (int)mapping.ToEntry().Fdflags });
         }
     }
 
     private void WriteDirectories(ProcessDump process, Inspection inspection) => set.WriteSingle(ImageType.Fs, (ulong)process.Pid, new FsEntry
     {
-        CwdId = WriteFile(inspection.WorkingDirectory!),
-        RootId = WriteFile(inspection.Root!),
+        CwdId = files.SaveNamed(inspection.WorkingDirectory!),
+        RootId = files.SaveNamed(inspection.Root!),
         Umask = inspection.Status.Umask ?? 0,
     });
-
-    private uint WriteFile(OpenFile file)
-    {
-        uint id = files.NextId();
-        files.Write(SharedMemory.Is(file) ? MemoryFile.Entry(file, id, files) : RegularFile.Entry(file, id));
-        return id;
-    }
 
     private void WriteMemory(ProcessDump process)
     {
@@ -112,13 +116,10 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
 
     private static bool IsVvar(VmaEntry entry) => ((VmaStatus)entry.Status & VmaStatus.Vvar) != 0;
 
-    private void WriteTree(ProcessDump process)
+    private void WriteTree(ProcStat stat, int parent, IEnumerable<uint> tasks)
     {
-        PstreeEntry entry = new()
-        {
-            Pid = (uint)process.Pid, Ppid = 0, Pgid = (uint)process.Stat.ProcessGroup, Sid = (uint)process.Stat.Session,
-        };
-        entry.Threads.AddRange(process.Tasks.Select(t => (uint)t.VirtualTid));
-        set.WriteSingle(ImageType.PsTree, null, entry);
+        PstreeEntry entry = new() { Pid = (uint)stat.Pid, Ppid = (uint)parent, Pgid = (uint)stat.ProcessGroup, Sid = (uint)stat.Session };
+        entry.Threads.AddRange(tasks);
+        _tree.Write(entry);
     }
 }

@@ -27,12 +27,12 @@ internal static class WarmUp
         try
         {
             Tracer tracer = new(new Compel.X64.X64Architecture(), TimeSpan.FromSeconds(10), CancellationToken.None);
-            using ProcDirectory proc = new(pid);
-            FrozenProcess frozen = FrozenProcess.Freeze(tracer, proc);
-            OpenNull(frozen.Leader);
+            using FrozenTree frozen = FrozenTree.Freeze(tracer, pid);
+            OpenNull(frozen.Root.Leader);
             DumpOptions options = new() { Pid = pid, ImagesDirectory = folder, ShellJob = true };
             using ImageSet images = ImageSet.Create(folder);
-            new ProcessCapture(tracer, frozen, proc, images, options, null) { Rehearsal = true }.Run();
+            using TreeCapture capture = new(tracer, frozen, images, options, null) { Rehearsal = true };
+            capture.Run();
             images.Complete(ProcessImages.Inventory(), durable: false);
             frozen.Finish(FinalState.Kill);
             frozen.AwaitEnd(tracer);

@@ -32,7 +32,7 @@ internal readonly record struct WaitStatus(int Tid, int Status)
 /// <summary>wait4(2) as a tracer uses it.</summary>
 internal static unsafe class Wait
 {
-    public const int WNOHANG = 1, __WNOTHREAD = 0x20000000, __WALL = 0x40000000;
+    public const int WNOHANG = 1, WSTOPPED = 2, P_PID = 1, __WNOTHREAD = 0x20000000, __WALL = 0x40000000;
 
     /// <summary>One look at a task (or at any child or tracee of this very thread with -1): its news, or null where there are none.</summary>
     public static WaitStatus? Poll(int tid) => Call(tid, WNOHANG | __WALL | __WNOTHREAD);

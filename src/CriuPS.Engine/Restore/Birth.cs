@@ -16,15 +16,21 @@ namespace CriuPS.Engine.Restore;
 internal sealed class Birth(Tracer tracer)
 {
     private const int TraceOptions = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
+    private const int MostMidwives = 1000;
     private static readonly TimeSpan s_zombiePatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_numberPatience = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Makes the root.</summary>
-    /// <exception cref="CriuException">The pid is in use.</exception>
-    public Tracee Root(int pid, RestoreOptions options)
+    /// <summary>Makes the root, after all numbers that its tree needs have become free.</summary>
+    /// <exception cref="CriuException">A number is in use.</exception>
+    public Tracee Root(SavedTree tree, RestoreOptions options)
     {
-        AwaitFree(pid);
-        return options.Sibling ? WithoutMidwife(pid, Clone3.CLONE_PARENT) : options.Detached ? ByMidwife(pid) : WithoutMidwife(pid, 0);
+        foreach (int number in tree.Numbers)
+        {
+            AwaitFree(number);
+        }
+
+        int pid = tree.Root.Pid;
+        return options.Sibling ? WithoutMidwife(pid, Clone3.CLONE_PARENT) : options.Detached ? ByMidwife(pid, tree.Numbers) : WithoutMidwife(pid, 0);
     }
 
     // A child of ours, or of our parent: it is born directly, and must forget that it was to die with us.
@@ -53,11 +59,9 @@ internal sealed class Birth(Tracer tracer)
         return root;
     }
 
-    private Tracee ByMidwife(int pid)
+    private Tracee ByMidwife(int pid, IReadOnlySet<int> needed)
     {
-        int midwifePid = Newborn.Create();
-        Tracee midwife = Tracee.Seize(tracer, midwifePid, midwifePid, TraceOptions);
-        midwife.AwaitFreeze();
+        Tracee midwife = MakeMidwife(needed);
         try
         {
             midwife.Save();
@@ -66,10 +70,34 @@ internal sealed class Birth(Tracer tracer)
         }
         finally
         {
-            Signals.Kill(midwifePid, Signals.SIGKILL);
-            while (!tracer.Await(midwifePid, TimeSpan.FromSeconds(30), cancellable: false).IsGone)
+            End(midwife);
+        }
+    }
+
+    // Its number is anyone's, but none that the tree needs.
+    private Tracee MakeMidwife(IReadOnlySet<int> needed)
+    {
+        for (int tries = 0; tries < MostMidwives; tries++)
+        {
+            int pid = Newborn.Create();
+            Tracee midwife = Tracee.Seize(tracer, pid, pid, TraceOptions);
+            midwife.AwaitFreeze();
+            if (!needed.Contains(pid))
             {
+                return midwife;
             }
+
+            End(midwife);
+        }
+
+        throw new CriuException("NoFreePid", CriuErrorKind.Busy, "every new process gets a number that the tree needs");
+    }
+
+    private void End(Tracee midwife)
+    {
+        Signals.Kill(midwife.Pid, Signals.SIGKILL);
+        while (!tracer.Await(midwife.Pid, TimeSpan.FromSeconds(30), cancellable: false).IsGone)
+        {
         }
     }
 

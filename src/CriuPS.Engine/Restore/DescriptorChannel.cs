@@ -25,10 +25,10 @@ internal sealed class DescriptorChannel : IDisposable
 
     /// <summary>Closes everything the newborn inherited and opens the channel.</summary>
     /// <param name="batch">The newborn.</param>
-    /// <param name="pidfd">The newborn.</param>
     /// <param name="number">Where its end shall be: no number of the saved table.</param>
-    public static DescriptorChannel Open(RemoteBatch batch, SafeFileHandle pidfd, int number)
+    public static DescriptorChannel Open(RemoteBatch batch, int number)
     {
+        using SafeFileHandle pidfd = PidFd.Open(batch.Task.Pid);
         batch.Run();
         SyscallProgram program = batch.Room(8, 16);
         ulong pair = program.Reserve(8);
@@ -48,6 +48,9 @@ internal sealed class DescriptorChannel : IDisposable
         batch.Run();
         return new DescriptorChannel(batch, near, number);
     }
+
+    /// <summary>The same channel for another process that has the same descriptor table.</summary>
+    public DescriptorChannel For(RemoteBatch batch) => new(batch, _near, _far);
 
     /// <summary>Sends files; the result is their numbers in the newborn.</summary>
     public int[] Send(IReadOnlyList<SafeFileHandle> files)

@@ -14,8 +14,6 @@ namespace CriuPS.Engine.Restore;
 /// <param name="events">Told what happens, on the operation's thread; may be null.</param>
 public sealed class RestoreOperation(RestoreOptions options, Action<OperationEvent>? events = null)
 {
-    private const int StoppedState = 3;
-
     /// <summary>Restores the tree and detaches from it.</summary>
     /// <exception cref="CriuException">It failed; nothing that was started is left.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; nothing that was started is left.</exception>
@@ -28,46 +26,33 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         OptionRules.Validate(options);
         Tell(Stage.Validate, $"reading {options.ImagesDirectory}");
         using ImageSet images = ImageSet.Open(options.ImagesDirectory);
-        using SavedProcess saved = SavedProcess.Load(images, cancellation);
+        using SavedTree saved = SavedTree.Load(images, cancellation);
         CheckSession(saved);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
         options.Hooks?.Reach(HookPoint.PreRestore, null);
-        Tell(Stage.Birth, $"making process {saved.Pid}");
-        Tracee leader = new Birth(tracer).Root(saved.Pid, options);
+        int root = saved.Root.Pid;
+        Tell(Stage.Birth, $"making process {root}");
         try
         {
-            using ProcessRestore restore = new(tracer, saved, leader, Tell);
+            Tracee newborn = new Birth(tracer).Root(saved, options);
+            using TreeRestore restore = new(tracer, saved, newborn, Tell);
             restore.Prepare();
-            saved.Opening.SharedMemory.Seal();
-
-            // From here on only the process holds its files: the end of a pipe that we kept open would keep its reader waiting.
-            saved.Opening.Dispose();
-            options.Hooks?.Reach(HookPoint.PostRestore, saved.Pid);
+            options.Hooks?.Reach(HookPoint.PostRestore, root);
             cancellation.ThrowIfCancellationRequested();
             Tell(Stage.Resume, "letting it go");
             restore.Complete();
-            if (options.LeaveStopped || saved.LeaderCore.Tc.TaskState == StoppedState)
-            {
-                int signal = saved.LeaderCore.Tc.HasStopSigno ? (int)saved.LeaderCore.Tc.StopSigno : Signals.SIGSTOP;
-                Signals.Kill(saved.Pid, signal);
-            }
-
-            TellHooks(HookPoint.PreResume, saved.Pid);
-            foreach (Tracee task in restore.Tasks)
-            {
-                task.Detach();
-            }
-
-            TellHooks(HookPoint.PostResume, saved.Pid);
+            TellHooks(HookPoint.PreResume, root);
+            restore.Release(options.LeaveStopped);
+            TellHooks(HookPoint.PostResume, root);
             return new RestoreResult
             {
-                Id = saved.Pid, Path = images.Path, Processes = 1, Threads = saved.Cores.Count, Pages = restore.Pages + saved.Opening.SharedMemory.Pages,
+                Id = root, Path = images.Path, Processes = saved.Count, Threads = saved.Threads, Pages = restore.Pages,
                 Duration = Stopwatch.GetElapsedTime(start),
             };
         }
         catch
         {
-            Kill(tracer, leader);
+            Kill(tracer, saved);
             throw;
         }
     }
@@ -85,21 +70,25 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         }
     }
 
-    // Nothing half-made may live; its tracer hears of its end before anybody else.
-    private static void Kill(Tracer tracer, Tracee leader)
+    // Nothing half-made may live; its tracer hears of its end before anybody else. A number may be a stranger's: only tracees of ours are meant.
+    private static void Kill(Tracer tracer, SavedTree saved)
     {
-        Syscall.Invoke(SyscallNumber.kill, leader.Pid, Signals.SIGKILL);
+        foreach (int pid in saved.Numbers.Where(tracer.Holds))
+        {
+            Syscall.Invoke(SyscallNumber.kill, pid, Signals.SIGKILL);
+        }
+
         tracer.AwaitEndOfAll(TimeSpan.FromSeconds(30));
     }
 
-    private void CheckSession(SavedProcess saved)
+    private void CheckSession(SavedTree saved)
     {
-        if (saved.Tree.Sid != saved.Tree.Pid && !options.ShellJob)
+        if (!saved.Root.IsSessionLeader && !options.ShellJob)
         {
             throw new CriuException(
-                "ShellJobNeeded", CriuErrorKind.BadOption, $"process {saved.Pid} belonged to session {saved.Tree.Sid}, which is not in the image set")
+                "ShellJobNeeded", CriuErrorKind.BadOption, $"process {saved.Root.Pid} belonged to session {saved.Root.Session}, which is not in the image set")
             {
-                Pid = saved.Pid, Remedy = "use -ShellJob to let it join the session of the caller",
+                Pid = saved.Root.Pid, Remedy = "use -ShellJob to let it join the session of the caller",
             };
         }
     }

@@ -1,6 +1,6 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
-using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Memory;
 
 namespace CriuPS.Engine.Restore;
@@ -11,25 +11,22 @@ namespace CriuPS.Engine.Restore;
 /// </summary>
 internal sealed class SavedProcess : IDisposable
 {
+    private const uint AliveState = 1, StoppedState = 3;
+
     private readonly ImageSet _images;
-    private readonly HashSet<uint> _validated = [];
+    private readonly SavedFiles _files;
 
-    private SavedProcess(ImageSet images, PstreeEntry tree, CancellationToken cancellation)
+    private SavedProcess(ImageSet images, SavedFiles files, PstreeEntry tree)
     {
-        _images = images;
+        (_images, _files) = (images, files);
         Tree = tree;
-        Opening = new FileOpening(images, cancellation);
     }
-
-    /// <summary>The image set it comes from.</summary>
-    public ImageSet Images => _images;
-
-    /// <summary>What its files share.</summary>
-    public FileOpening Opening { get; }
 
     public PstreeEntry Tree { get; }
 
     public int Pid => (int)Tree.Pid;
+
+    public required TaskKobjIdsEntry Ids { get; init; }
 
     public required MmEntry Mm { get; init; }
 
@@ -40,38 +37,32 @@ internal sealed class SavedProcess : IDisposable
 
     public required IReadOnlyList<FdinfoEntry> Descriptors { get; init; }
 
-    public required IReadOnlyDictionary<uint, FileEntry> Files { get; init; }
-
     public required PageMapChain? Pages { get; init; }
 
     public CoreEntry LeaderCore => Cores[0].Core;
 
-    /// <summary>Reads and validates a set of one process.</summary>
-    /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedProcess Load(ImageSet images, CancellationToken cancellation)
-    {
-        images.ReadInventory();
-        List<PstreeEntry> tree = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
-        if (tree.Count != 1)
-        {
-            throw tree.Count == 0
-                ? Broken(images, "pstree.img", "it names no process")
-                : new CriuException("TreeNotSupported", CriuErrorKind.NotSupported, $"the image set holds {tree.Count} processes; trees are not supported yet")
-                {
-                    Subject = images.Path,
-                };
-        }
+    /// <summary>The signal that it was stopped by; 0 where it was not.</summary>
+    public int StopSignal => LeaderCore.Tc.TaskState != StoppedState ? 0 : LeaderCore.Tc.HasStopSigno ? (int)LeaderCore.Tc.StopSigno : Signals.SIGSTOP;
 
-        ulong pid = tree[0].Pid;
-        TaskKobjIdsEntry ids = images.ReadSingle<TaskKobjIdsEntry>(ImageType.Ids, pid);
-        SavedProcess process = new(images, tree[0], cancellation)
+    /// <summary>The mappings that are made again one by one: all but those of the kernel and the guards within others.</summary>
+    public IEnumerable<VmaEntry> Mappings =>
+        Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall | VmaStatus.Guard)) == 0);
+
+    /// <summary>Reads and validates a process.</summary>
+    /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
+    public static SavedProcess Load(ImageSet images, PstreeEntry tree, CoreEntry leader, SavedFiles files)
+    {
+        TaskKobjIdsEntry ids = images.ReadSingle<TaskKobjIdsEntry>(ImageType.Ids, tree.Pid);
+        IEnumerable<(int, CoreEntry)> threads = tree.Threads.Where(tid => tid != tree.Pid)
+            .Select(tid => ((int)tid, images.ReadSingle<CoreEntry>(ImageType.Core, tid)));
+        SavedProcess process = new(images, files, tree)
         {
-            Mm = images.ReadSingle<MmEntry>(ImageType.Mm, pid),
-            Fs = images.ReadSingle<FsEntry>(ImageType.Fs, pid),
-            Cores = [.. LeaderFirst(tree[0]).Select(tid => ((int)tid, images.ReadSingle<CoreEntry>(ImageType.Core, tid)))],
+            Ids = ids,
+            Mm = images.ReadSingle<MmEntry>(ImageType.Mm, tree.Pid),
+            Fs = images.ReadSingle<FsEntry>(ImageType.Fs, tree.Pid),
+            Cores = [((int)tree.Pid, leader), .. threads],
             Descriptors = [.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId).OrderBy(d => d.Fd)],
-            Files = ReadFiles(images),
-            Pages = PageMapChain.Open(images, ImageType.PageMap, pid),
+            Pages = PageMapChain.Open(images, ImageType.PageMap, tree.Pid),
         };
         try
         {
@@ -86,8 +77,11 @@ internal sealed class SavedProcess : IDisposable
     }
 
     /// <summary>The file with an id.</summary>
-    public FileEntry File(uint id, string user) =>
-        Files.TryGetValue(id, out FileEntry? entry) ? entry : throw Broken(_images, "files.img", $"it lacks file {id}, which {user} needs");
+    public FileEntry File(uint id, string user) => _files[id, user];
+
+    /// <summary>Opens what is behind a mapping.</summary>
+    public Microsoft.Win32.SafeHandles.SafeFileHandle OpenMapped(VmaEntry entry) =>
+        MappedFile.Open(entry, id => _files[id, "a mapping"], _files.Opening);
 
     /// <summary>Reads saved memory that lies in one piece in the images; false where it is not saved.</summary>
     public bool ReadMemory(ulong address, byte[] buffer)
@@ -105,27 +99,7 @@ internal sealed class SavedProcess : IDisposable
         return false;
     }
 
-    public void Dispose()
-    {
-        Pages?.Dispose();
-        Opening.Dispose();
-    }
-
-    private static IEnumerable<uint> LeaderFirst(PstreeEntry tree) => tree.Threads.OrderBy(tid => tid != tree.Pid);
-
-    private static Dictionary<uint, FileEntry> ReadFiles(ImageSet images)
-    {
-        Dictionary<uint, FileEntry> files = [];
-        foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
-        {
-            if (!files.TryAdd(entry.Id, entry))
-            {
-                throw Broken(images, "files.img", $"it has two files with the id {entry.Id}");
-            }
-        }
-
-        return files;
-    }
+    public void Dispose() => Pages?.Dispose();
 
     private void Validate()
     {
@@ -133,17 +107,17 @@ internal sealed class SavedProcess : IDisposable
         ValidateMappings();
         foreach (FdinfoEntry descriptor in Descriptors)
         {
-            ValidateFile(File(descriptor.Id, $"fd {descriptor.Fd}"), $"fd {descriptor.Fd}");
+            _files.Validate(descriptor.Id, Pid, $"fd {descriptor.Fd}");
         }
 
-        ValidateFile(File(Mm.ExeFileId, "the executable"), "the executable");
-        ValidateFile(File(Fs.CwdId, "the working directory"), "the working directory");
-        ValidateFile(File(Fs.RootId, "the root directory"), "the root directory");
+        _files.Validate(Mm.ExeFileId, Pid, "the executable");
+        _files.Validate(Fs.CwdId, Pid, "the working directory");
+        _files.Validate(Fs.RootId, Pid, "the root directory");
     }
 
     private void ValidateCores()
     {
-        if (Cores.Count == 0 || Cores[0].Tid != Pid || LeaderCore.Tc is null || LeaderCore.Tc.Sigactions.Count < 62)
+        if (LeaderCore.Tc is null || LeaderCore.Tc.Sigactions.Count < 62)
         {
             throw Broken(_images, $"core-{Pid}.img", "it is not the image of a process's leader");
         }
@@ -161,7 +135,7 @@ internal sealed class SavedProcess : IDisposable
             }
         }
 
-        if (LeaderCore.Tc.TaskState is not (1 or 3))
+        if (LeaderCore.Tc.TaskState is not (AliveState or StoppedState))
         {
             throw new CriuException("TaskStateNotSupported", CriuErrorKind.NotSupported, $"process {Pid} was dumped in state {LeaderCore.Tc.TaskState}");
         }
@@ -194,32 +168,12 @@ internal sealed class SavedProcess : IDisposable
             last = entry.End;
             if ((status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0)
             {
-                string user = $"mapping {entry.Start:x}-{entry.End:x}";
-                ValidateFile(File((uint)entry.Shmid, user), user);
+                _files.Validate((uint)entry.Shmid, Pid, $"mapping {entry.Start:x}-{entry.End:x}");
             }
             else if ((status & VmaStatus.AnonymousShared) != 0)
             {
-                Opening.SharedMemory.ValidateArea(entry);
+                _files.Opening.SharedMemory.ValidateArea(entry);
             }
-        }
-    }
-
-    private void ValidateFile(FileEntry entry, string user)
-    {
-        if (!_validated.Add(entry.Id))
-        {
-            return;
-        }
-
-        IFileKind kind = FileKinds.Find(entry.Type) ?? throw new CriuException(
-            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user} is a file of kind {entry.Type}, which is not supported yet");
-        try
-        {
-            kind.Validate(entry, Opening);
-        }
-        catch (CriuException e)
-        {
-            throw new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = Pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno };
         }
     }
 

@@ -22,15 +22,20 @@ internal sealed class Target : IDisposable
 
     public string Images => Path.Join(Folder, "images");
 
+    /// <summary>Everything that the target said.</summary>
+    public string Said => File.ReadAllText(StatusFile);
+
     private string StatusFile => Path.Join(Folder, "status");
 
     /// <summary>Starts a target in a session of its own, with files and nothing else as descriptors, and waits until it is ready.</summary>
-    public static Target Start(string name)
+    /// <param name="name">The program.</param>
+    /// <param name="environment">A setting for it, as the shell writes it.</param>
+    public static Target Start(string name, string environment = "")
     {
         string folder = Directory.CreateTempSubdirectory("criups-target-").FullName;
         string program = Path.Join(s_programs.Value, name);
         string script = $"for fd in $(ls /proc/self/fd); do [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; echo $$ > {folder}/pid; "
-            + $"exec {program} {folder}/status </dev/null >>{folder}/log 2>&1";
+            + $"{environment} exec {program} {folder}/status </dev/null >>{folder}/log 2>&1";
         using Process starter = Process.Start("setsid", ["--fork", "bash", "-c", script]);
         starter.WaitForExit();
         Target target = new(folder, int.Parse(Await($"{folder}/pid", text => text.EndsWith('\n'))));

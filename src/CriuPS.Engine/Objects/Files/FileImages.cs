@@ -1,5 +1,8 @@
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
@@ -9,6 +12,8 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="cancellation">Ends the copying of content.</param>
 internal sealed class FileImages(ImageSet set, CancellationToken cancellation = default)
 {
+    private readonly Dictionary<(ulong Device, ulong Inode, long Position, int Flags), OrderedObjects<(int Pid, int Fd)>> _open = [];
+    private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly HashSet<ulong> _pipes = [];
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
@@ -19,6 +24,33 @@ internal sealed class FileImages(ImageSet set, CancellationToken cancellation = 
 
     /// <summary>An id that no other file has.</summary>
     public uint NextId() => ++_lastId;
+
+    /// <summary>The id of an open file of a tree that stands still; one that several descriptors of any process share has one id.</summary>
+    /// <param name="file">A descriptor of it.</param>
+    /// <param name="isNew">Whether it has not been written yet.</param>
+    public uint IdOf(OpenFile file, out bool isNew)
+    {
+        var key = (file.Status.st_dev, file.Status.st_ino, file.Position, file.FileFlags);
+        if (!_open.TryGetValue(key, out OrderedObjects<(int Pid, int Fd)>? alike))
+        {
+            alike = _open[key] = new((a, b) => Kcmp.CompareFiles(a.Pid, a.Fd, b.Pid, b.Fd));
+        }
+
+        return alike.IdOf((file.Pid, file.Fd), NextId, out isNew);
+    }
+
+    /// <summary>The id of a file by its name, as a mapping, an executable or a directory needs it; written once for each name and way of opening.</summary>
+    public uint SaveNamed(OpenFile file)
+    {
+        var key = (file.Status.st_dev, file.Status.st_ino, file.Link, file.FileFlags);
+        if (!_named.TryGetValue(key, out uint id))
+        {
+            id = _named[key] = NextId();
+            Write(Memory.SharedMemory.Is(file) ? MemoryFile.Entry(file, id, this) : RegularFile.Entry(file, id));
+        }
+
+        return id;
+    }
 
     public void Write(FileEntry entry) => _files.Write(entry);
 

@@ -28,23 +28,14 @@ internal static class FileTable
     }
 
     /// <summary>Saves the table and the open files of a stopped process.</summary>
-    public static void Save(ProcessDump process, IReadOnlyList<OpenFile> table, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
+    public static void Save(IReadOnlyList<OpenFile> table, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
     {
-        Dictionary<(ulong Device, ulong Inode, long Position, int Flags), List<(OpenFile File, uint Id)>> known = [];
         foreach (OpenFile file in table)
         {
             IFileKind kind = FileKinds.Find(file)!;
-            var key = (file.Status.st_dev, file.Status.st_ino, file.Position, file.FileFlags);
-            if (!known.TryGetValue(key, out List<(OpenFile File, uint Id)>? alike))
+            uint id = images.IdOf(file, out bool isNew);
+            if (isNew)
             {
-                alike = known[key] = [];
-            }
-
-            uint id = alike.Find(k => Kcmp.SameFile(process.Pid, k.File.Fd, process.Pid, file.Fd)).Id;
-            if (id == 0)
-            {
-                id = images.NextId();
-                alike.Add((file, id));
                 using SafeFileHandle handle = PidFd.GetFd(pidfd, file.Fd);
                 images.Write(kind.Save(file, handle, id, images));
             }

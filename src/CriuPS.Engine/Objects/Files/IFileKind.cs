@@ -13,7 +13,9 @@ internal interface IFileKind
     bool Recognizes(OpenFile file);
 
     /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
-    (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table);
+    /// <param name="file">The descriptor.</param>
+    /// <param name="tree">All descriptors that are dumped together.</param>
+    (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree);
 
     /// <summary>Saves the open file; the process stands still.</summary>
     /// <param name="file">Any descriptor of it.</param>

@@ -14,7 +14,7 @@ internal sealed class MemoryFile : IFileKind
 
     public bool Recognizes(OpenFile file) => file.Kind == FileStatus.S_IFREG && SharedMemory.Is(file);
 
-    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table) => null;
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Entry(file, id, images);
 

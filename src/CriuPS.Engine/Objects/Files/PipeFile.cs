@@ -16,10 +16,9 @@ internal sealed class PipeFile : IFileKind
 
     public bool Recognizes(OpenFile file) => file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8);
 
-    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table)
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        bool Other(int mode) => table.Any(o => o.Status.st_ino == file.Status.st_ino && o.Status.st_dev == file.Status.st_dev
-            && (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
+        bool Other(int mode) => tree.OfSameFile(file).Any(o => (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
         if (Other(Fcntl.O_RDONLY) && Other(Fcntl.O_WRONLY))
         {
             return null;

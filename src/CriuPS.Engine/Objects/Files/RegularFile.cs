@@ -27,7 +27,7 @@ internal sealed class RegularFile : IFileKind
         _ => false,
     };
 
-    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table)
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
         if (file.IsDeleted)
         {

@@ -18,7 +18,7 @@ internal sealed class ServiceSocket : IFileKind
 
     public bool Recognizes(OpenFile file) => file.IsServiceSocket;
 
-    public (string Reason, string Remedy)? Objection(OpenFile file, IReadOnlyList<OpenFile> table) => null;
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => new()
     {

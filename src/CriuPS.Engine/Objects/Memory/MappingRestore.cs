@@ -19,12 +19,12 @@ internal static class MappingRestore
         return entry.HasFdflags ? (int)entry.Fdflags : writes ? Fcntl.O_RDWR : Fcntl.O_RDONLY;
     }
 
-    /// <summary>Maps one area.</summary>
+    /// <summary>Maps one area; the result is its protection until <see cref="Settle"/>.</summary>
     /// <param name="batch">The process.</param>
     /// <param name="entry">The image.</param>
     /// <param name="fd">The file's number in the process, -1 for anonymous memory.</param>
     /// <param name="hasContent">Whether pages will be read into it.</param>
-    public static void Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
+    public static uint Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
     {
         // Shared anonymous memory has a file behind it, although its entry may say that it is anonymous.
         const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_GROWSDOWN | Kernel.Memory.MAP_NORESERVE;
@@ -33,15 +33,23 @@ internal static class MappingRestore
         long flags = (entry.Flags & kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
         batch.Add(
             new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, (long)fd, entry.Pgoff);
+        return protection;
     }
 
+    /// <summary>Changes the protection of an area.</summary>
+    public static void Protect(RemoteBatch batch, VmaEntry entry, uint protection) =>
+        batch.Add(new Subject("mprotect of", entry), SyscallNumber.mprotect, entry.Start, entry.End - entry.Start, (long)protection);
+
     /// <summary>Gives an area its protection, advice and lock, after its content is there.</summary>
-    public static void Settle(RemoteBatch batch, VmaEntry entry, bool hadContent)
+    /// <param name="batch">The process.</param>
+    /// <param name="entry">The image.</param>
+    /// <param name="protection">What its protection is now.</param>
+    public static void Settle(RemoteBatch batch, VmaEntry entry, uint protection)
     {
         ulong length = entry.End - entry.Start;
-        if (hadContent && (entry.Prot & Kernel.Memory.PROT_WRITE) == 0)
+        if (protection != entry.Prot)
         {
-            batch.Add(new Subject("mprotect of", entry), SyscallNumber.mprotect, entry.Start, length, (long)entry.Prot);
+            Protect(batch, entry, entry.Prot);
         }
 
         for (int advice = 0; advice < AdviceBits && entry.Madv != 0; advice++)

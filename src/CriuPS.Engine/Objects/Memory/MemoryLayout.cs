@@ -81,7 +81,7 @@ internal sealed class MemoryLayout : ITaskState
     /// <summary>Sets the borders and the executable.</summary>
     /// <param name="batch">The process, its old executable unmapped.</param>
     /// <param name="mm">The image.</param>
-    /// <param name="exe">The executable's number in the process.</param>
+    /// <param name="exe">The executable's number in the process; -1 where it has the right one already.</param>
     public static void Restore(RemoteBatch batch, MmEntry mm, int exe)
     {
         ulong[] auxv = [.. mm.MmSavedAuxv];
@@ -92,7 +92,7 @@ internal sealed class MemoryLayout : ITaskState
         {
             start_code = mm.MmStartCode, end_code = mm.MmEndCode, start_data = mm.MmStartData, end_data = mm.MmEndData,
             start_brk = mm.MmStartBrk, brk = mm.MmBrk, start_stack = mm.MmStartStack, arg_start = mm.MmArgStart, arg_end = mm.MmArgEnd,
-            env_start = mm.MmEnvStart, env_end = mm.MmEnvEnd, auxv = vector, auxv_size = (uint)auxvSize, exe_fd = (uint)exe,
+            env_start = mm.MmEnvStart, env_end = mm.MmEnvEnd, auxv = vector, auxv_size = (uint)auxvSize, exe_fd = unchecked((uint)exe),
         });
         program.Add("prctl(PR_SET_MM_MAP)", SyscallNumber.prctl, Prctl.PR_SET_MM, Prctl.PR_SET_MM_MAP, map, StructSize, 0);
     }

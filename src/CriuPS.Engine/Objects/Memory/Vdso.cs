@@ -9,7 +9,7 @@ namespace CriuPS.Engine.Objects.Memory;
 /// <summary>
 /// The vDSO: code of the kernel in every process ([vdso]) and the data that it reads ([vvar], since Linux 6.13 also [vvar_vclock]). The process holds
 /// pointers into it, so it must come back at the same place. mremap(2) moves the newborn's own: each of the special mappings for itself,
-/// first aside and then to the old place. Images keep the code, so that another kernel's can be told from ours.
+/// first aside, where children inherit it, and then to the old place. Images keep the code, so that another kernel's can be told from ours.
 /// </summary>
 internal sealed class Vdso
 {
@@ -24,11 +24,24 @@ internal sealed class Vdso
 
     public static bool IsVvar(Vma vma) => vma.Path.Bytes.SequenceEqual("[vvar]"u8) || vma.Path.Bytes.SequenceEqual("[vvar_vclock]"u8);
 
+    /// <summary>The code of a newborn's vDSO; empty where the kernel gives it none.</summary>
+    public byte[] ReadCode(int pid)
+    {
+        if (_own.Where(v => v.IsVdso).Select(v => (Vma?)v).FirstOrDefault() is not { } own)
+        {
+            return [];
+        }
+
+        byte[] code = new byte[own.Length];
+        ProcessVm.Read(pid, own.Start, code);
+        return code;
+    }
+
     /// <summary>Fails if the image's vDSO cannot be replaced by the newborn's own.</summary>
-    /// <param name="pid">The newborn.</param>
+    /// <param name="ownCode">The code of the newborn's, from <see cref="ReadCode"/>.</param>
     /// <param name="entries">The image's mappings.</param>
     /// <param name="readImage">Reads the image's memory at an address.</param>
-    public void Validate(int pid, IEnumerable<VmaEntry> entries, Func<ulong, byte[], bool> readImage)
+    public void Validate(byte[] ownCode, IEnumerable<VmaEntry> entries, Func<ulong, byte[], bool> readImage)
     {
         List<VmaEntry> saved = [.. entries];
         VmaEntry? code = saved.Find(e => Is(e, VmaStatus.Vdso));
@@ -38,10 +51,10 @@ internal sealed class Vdso
             return;
         }
 
-        Vma? own = _own.Where(v => v.IsVdso).Select(v => (Vma?)v).FirstOrDefault();
         ulong ownData = _own.Where(IsVvar).Aggregate(0UL, (sum, v) => sum + v.Length);
-        bool sameSize = own?.Length == code.End - code.Start && (data is null || ownData == data.End - data.Start);
-        if (!sameSize || !SameCode(pid, own!.Value, code, readImage))
+        bool sameSize = (ulong)ownCode.Length == code.End - code.Start && (data is null || ownData == data.End - data.Start);
+        byte[] theirs = new byte[ownCode.Length];
+        if (!sameSize || !readImage(code.Start, theirs) || !ownCode.AsSpan().SequenceEqual(theirs))
         {
             throw new CriuException("ForeignVdso", CriuErrorKind.NotSupported, "the process was dumped on another kernel: its vDSO differs from this one's")
             {
@@ -86,13 +99,6 @@ internal sealed class Vdso
     }
 
     private static bool Is(VmaEntry entry, VmaStatus status) => ((VmaStatus)entry.Status & status) != 0;
-
-    private static bool SameCode(int pid, Vma own, VmaEntry code, Func<ulong, byte[], bool> readImage)
-    {
-        byte[] ours = new byte[own.Length], theirs = new byte[own.Length];
-        ProcessVm.Read(pid, own.Start, ours);
-        return readImage(code.Start, theirs) && ours.AsSpan().SequenceEqual(theirs);
-    }
 
     private static void Move(RemoteBatch batch, ulong from, ulong to, ulong length) =>
         batch.Add(

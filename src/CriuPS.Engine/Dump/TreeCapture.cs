@@ -1,0 +1,122 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Ids;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Dump;
+
+/// <summary>Takes a frozen tree into images, stage by stage. Whatever happens, all its processes are left cured.</summary>
+internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet images, DumpOptions options, Action<OperationEvent>? events) : IDisposable
+{
+    private readonly List<ProcessCapture> _processes = [];
+    private ulong _bytes, _bytesDone;
+
+    /// <summary>Whether the tree is a newborn of ours, which has what others may not have.</summary>
+    public bool Rehearsal { get; init; }
+
+    /// <summary>Processes, those that have ended included.</summary>
+    public int Processes => _processes.Count + frozen.Zombies.Count;
+
+    public int Threads => frozen.Processes.Sum(p => p.Tasks.Count);
+
+    public long Pages { get; private set; }
+
+    public void Run()
+    {
+        Tell(Stage.Collect, $"reading /proc of {frozen.Processes.Count} processes");
+        _processes.AddRange(frozen.Processes.Select(p => new ProcessCapture(tracer, p, images, OnWritten)));
+        _processes.ForEach(p => p.SaveRegisters());
+        TreeInspection inspection = TreeInspection.Of(frozen.Processes.Select(p => p.Proc), frozen.Zombies, options);
+        for (int i = 0; i < _processes.Count; i++)
+        {
+            _processes[i].Describe(inspection.Processes[i]);
+        }
+
+        List<TaskKobjIdsEntry> ids = FindShared();
+        Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
+        _processes.ForEach(p => p.FindPages());
+        Pages = _processes.Sum(p => p.Pages);
+        _bytes = (ulong)Pages * Kernel.Memory.PageSize;
+        Tell(Stage.Parasite, $"asking {Threads} tasks");
+        foreach (ProcessCapture process in _processes)
+        {
+            tracer.Cancellation.ThrowIfCancellationRequested();
+            process.RunParasite();
+        }
+
+        WriteImages(inspection, ids);
+    }
+
+    public void Dispose() => _processes.ForEach(p => p.Dispose());
+
+    private List<TaskKobjIdsEntry> FindShared()
+    {
+        SharedObjects shared = new();
+        return [.. frozen.Processes.Select(p => shared.Of(p.Pid))];
+    }
+
+    // A frozen tree may hold what it did not hold a moment ago.
+    private void Refuse(List<Refusal> refusals)
+    {
+        if (refusals.Count > 0 && !Rehearsal)
+        {
+            throw new RefusedException(refusals);
+        }
+    }
+
+    // Tables of descriptors and directories are shared with a parent, from whom they can be had at birth; nothing else may be shared.
+    private static IEnumerable<Refusal> SharingRefusals(TreeInspection inspection, List<TaskKobjIdsEntry> ids)
+    {
+        foreach ((string what, Func<TaskKobjIdsEntry, uint> id, bool fromParent) in s_sharedKinds)
+        {
+            Dictionary<int, uint> byPid = [];
+            HashSet<uint> known = [];
+            for (int i = 0; i < ids.Count; i++)
+            {
+                ProcStat stat = inspection.Processes[i].Stat;
+                uint own = byPid[stat.Pid] = id(ids[i]);
+                if (!known.Add(own) && !(fromParent && byPid.GetValueOrDefault(stat.ParentPid) == own))
+                {
+                    string reason = fromParent ? "it shares them with a process that is not its parent" : "it shares them with another process";
+                    yield return new Refusal(stat.Pid, stat.Comm.ToDisplayString(), what, reason, "programs that share so are not supported");
+                }
+            }
+        }
+    }
+
+    private static readonly (string What, Func<TaskKobjIdsEntry, uint> Id, bool FromParent)[] s_sharedKinds =
+    [
+        ("memory (CLONE_VM)", ids => ids.VmId, false), ("signal actions (CLONE_SIGHAND)", ids => ids.SighandId, false),
+        ("descriptors (CLONE_FILES)", ids => ids.FilesId, true), ("directories (CLONE_FS)", ids => ids.FsId, true),
+    ];
+
+    private void WriteImages(TreeInspection inspection, List<TaskKobjIdsEntry> ids)
+    {
+        Tell(Stage.Files, $"saving {_processes.Sum(p => p.Descriptors)} descriptors");
+        FileImages files = new(images, tracer.Cancellation);
+        ProcessImages writer = new(images, files);
+        for (int i = 0; i < _processes.Count; i++)
+        {
+            _processes[i].WriteImages(writer, i == 0 ? 0 : inspection.Processes[i].Stat.ParentPid, ids[i]);
+        }
+
+        foreach (ProcStat zombie in inspection.Zombies)
+        {
+            writer.WriteZombie(zombie);
+        }
+
+        Pages += files.SharedMemory.Pages;
+    }
+
+    private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));
+
+    private void OnWritten(ulong bytes)
+    {
+        _bytesDone += bytes;
+        events?.Invoke(new OperationEvent(EventLevel.Information, Stage.Memory, "writing memory", (long)_bytesDone, (long)_bytes));
+    }
+}

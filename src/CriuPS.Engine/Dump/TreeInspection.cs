@@ -1,0 +1,184 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Objects.Family;
+using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Dump;
+
+/// <summary>
+/// Everything that /proc tells of a tree, and every reason in it why it cannot be dumped: those of each process, and those that only show when
+/// all are seen together.
+/// </summary>
+internal sealed class TreeInspection
+{
+    private readonly List<Inspection> _processes = [];
+    private readonly List<ProcStat> _zombies = [];
+    private readonly DumpOptions _options;
+
+    private TreeInspection(DumpOptions options) => _options = options;
+
+    /// <summary>The living processes, parents before their children.</summary>
+    public IReadOnlyList<Inspection> Processes => _processes;
+
+    /// <summary>Those that have ended and wait for their parents.</summary>
+    public IReadOnlyList<ProcStat> Zombies => _zombies;
+
+    /// <summary>Every reason not to dump the tree.</summary>
+    public IReadOnlyList<Refusal> Refusals { get; private set; } = [];
+
+    /// <summary>Looks at a tree that runs on: it may change meanwhile, and who ends in between is left out.</summary>
+    public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options)
+    {
+        TreeInspection tree = new(options);
+        List<ProcDirectory> directories = [new ProcDirectory(options.Pid)];
+        try
+        {
+            HashSet<int> seen = [options.Pid];
+            for (int i = 0; i < directories.Count; i++)
+            {
+                tree.AddRunning(directories, i, seen);
+            }
+
+            tree.LookTogether();
+            return tree.Refusals;
+        }
+        finally
+        {
+            directories.ForEach(d => d.Dispose());
+        }
+    }
+
+    /// <summary>Looks at a tree that stands still.</summary>
+    /// <param name="processes">The living processes, parents before their children.</param>
+    /// <param name="zombies">Those that have ended.</param>
+    /// <param name="options">What the dump is asked to do.</param>
+    public static TreeInspection Of(IEnumerable<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
+    {
+        TreeInspection tree = new(options);
+        tree._processes.AddRange(processes.Select(proc => Inspection.Of(proc, options, frozen: true)));
+        foreach (int pid in zombies)
+        {
+            using ProcDirectory proc = new(pid);
+            tree._zombies.Add(ProcStat.Read(proc));
+        }
+
+        tree.LookTogether();
+        return tree;
+    }
+
+    private void AddRunning(List<ProcDirectory> directories, int index, HashSet<int> seen)
+    {
+        ProcDirectory proc = directories[index];
+        try
+        {
+            ProcStat stat = ProcStat.Read(proc);
+            if (index > 0 && stat.IsZombie && stat.Threads <= 1)
+            {
+                _zombies.Add(stat);
+                return;
+            }
+
+            Inspection inspection = Inspection.Of(proc, _options, frozen: false);
+            directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
+            _processes.Add(inspection);
+        }
+        catch (CriuException e) when (index > 0 && e.Id is "ProcessGone" or "ProcFileMissing" && !IsAlive(proc))
+        {
+            // It ended meanwhile.
+        }
+    }
+
+    private static IEnumerable<ProcDirectory> Open(int pid)
+    {
+        try
+        {
+            return [new ProcDirectory(pid)];
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone")
+        {
+            return [];
+        }
+    }
+
+    private static bool IsAlive(ProcDirectory proc) => proc.Exists && !ProcStat.Read(proc).IsZombie;
+
+    private void LookTogether()
+    {
+        TreeFiles files = new(_processes.SelectMany(p => p.Files));
+        foreach (Inspection process in _processes)
+        {
+            process.CheckFiles(files);
+        }
+
+        if (_processes.Count > 0)
+        {
+            LookAtFamily();
+        }
+
+        Refusals = [.. _processes.SelectMany(p => p.Refusals)];
+    }
+
+    private void LookAtFamily()
+    {
+        Inspection root = _processes[0];
+        LookAtRoot(root);
+        Dictionary<int, Inspection> living = _processes.ToDictionary(p => p.Stat.Pid);
+        FamilyPlan plan = FamilyPlan.Of([.. Members()]);
+        foreach (FamilyObjection objection in plan.Objections)
+        {
+            living.GetValueOrDefault(objection.Pid, root).Refuse(objection.Subject, objection.Reason, objection.Remedy);
+        }
+
+        // Who has the number of a dead leader lives in a restore for a moment: a number that somebody outside has is that of a living leader.
+        foreach (FamilyMember helper in plan.Helpers.Where(h => ProcessExists(h.Pid)))
+        {
+            bool session = helper.IsSessionLeader;
+            foreach (Inspection member in _processes.Where(p => (session ? p.Stat.Session : p.Stat.ProcessGroup) == helper.Pid))
+            {
+                member.Refuse(
+                    session ? "session" : "process group",
+                    $"it belongs to {(session ? "session" : "group")} {helper.Pid}, whose leader is not dumped with it",
+                    "dump the tree of that leader");
+            }
+        }
+    }
+
+    private void LookAtRoot(Inspection root)
+    {
+        if (_options.ShellJob)
+        {
+            return;
+        }
+
+        ProcStat stat = root.Stat;
+        if (stat.Session != stat.Pid)
+        {
+            root.Refuse("session", $"it belongs to session {stat.Session}, which is not dumped with it", "use -ShellJob, or start it with setsid");
+        }
+        else if (stat.ProcessGroup != stat.Pid)
+        {
+            root.Refuse("process group", $"it belongs to group {stat.ProcessGroup}, which is not dumped with it", "use -ShellJob");
+        }
+    }
+
+    private IEnumerable<FamilyMember> Members()
+    {
+        int root = _options.Pid;
+        return _processes.Select(p => p.Stat).Concat(_zombies)
+            .Select(s => new FamilyMember(s.Pid, s.Pid == root ? 0 : s.ParentPid, s.Session, s.ProcessGroup, s.IsZombie));
+    }
+
+    private static bool ProcessExists(int pid)
+    {
+        try
+        {
+            using ProcDirectory proc = new(pid);
+            return true;
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone")
+        {
+            return false;
+        }
+    }
+}

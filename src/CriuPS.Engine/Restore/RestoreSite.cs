@@ -1,0 +1,83 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>
+/// The place in the address space where the restorer lives: the same hole for all processes of a tree, so that a child begins with all that its parent had there.
+/// The arena comes first, then the vDSO, put aside until it gets its own place.
+/// </summary>
+internal sealed class RestoreSite
+{
+    private const int UsualLeaderRoom = 128 << 10, UsualThreadRoom = 8 << 10;
+
+    private readonly int _leaderRoom, _threadRoom;
+
+    private RestoreSite(Tracer tracer, Arena arena, Vdso vdso, (int Leader, int Thread) rooms)
+    {
+        (Tracer, Arena, Vdso) = (tracer, arena, vdso);
+        (_leaderRoom, _threadRoom) = rooms;
+    }
+
+    public Tracer Tracer { get; }
+
+    public Arena Arena { get; }
+
+    public Vdso Vdso { get; }
+
+    /// <summary>The extended registers of a newborn: what an image does not set keeps these values.</summary>
+    public required byte[] ExtendedState { get; init; }
+
+    /// <summary>How many descriptors a newborn may have.</summary>
+    public required ulong DescriptorLimit { get; init; }
+
+    /// <summary>The byte after the hole.</summary>
+    public ulong End => Arena.Address + Arena.Size + Vdso.Size;
+
+    /// <summary>Where the restorer's last system call can be made.</summary>
+    public ulong SyscallAt =>
+        Arena.Interpreter + (ulong)Tracer.Architecture.Interpreter.IndexOf(Tracer.Architecture.SyscallInstruction);
+
+    /// <summary>Finds a hole that no process of the tree uses and makes the root move into it.</summary>
+    /// <exception cref="Errors.CriuException">There is none, or the tree comes from another kernel.</exception>
+    public static RestoreSite Create(Tracer tracer, SavedTree tree, Tracee root)
+    {
+        byte[] extended = root.Save().Extended;
+        using ProcDirectory proc = new(root.Pid);
+        List<Vma> own = ProcMaps.Read(proc);
+        Vdso vdso = new(own);
+        byte[] code = vdso.ReadCode(root.Pid);
+        foreach (SavedProcess process in tree.Processes)
+        {
+            vdso.Validate(code, process.Mm.Vmas, process.ReadMemory);
+        }
+
+        // The list of a task's groups is the one thing that may not fit into the usual room.
+        int groups = sizeof(uint) * tree.Processes.SelectMany(p => p.Cores).Max(c => c.Core.ThreadCore.Creds?.Groups.Count ?? 0);
+        (int Leader, int Thread) rooms = (Aligned(UsualLeaderRoom + groups), Aligned(UsualThreadRoom + groups));
+        int dataSize = PageAligned(rooms.Leader + (tree.Processes.Max(p => p.Cores.Count) - 1) * rooms.Thread);
+        IEnumerable<(ulong, ulong)> used = tree.Processes.SelectMany(p => p.Mm.Vmas).Select(v => (v.Start, v.End));
+        ulong hole = AddressHole.Find(
+            [.. own.Select(v => (v.Start, v.End)), .. used], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture.TaskSize);
+        Arena arena = Arena.Create(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole);
+        ulong limit = ProcLimits.Read(proc)[(int)ResourceKind.OpenFiles].Soft;
+        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, DescriptorLimit = limit };
+    }
+
+    /// <summary>Collects system calls for a process or for one of its threads.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="index">Its place among the tasks of its process; 0 is the leader.</param>
+    public RemoteBatch NewBatch(Tracee task, int index = 0) => index == 0
+        ? new RemoteBatch(task, Arena, 0, _leaderRoom)
+        : new RemoteBatch(task, Arena, _leaderRoom + (index - 1) * _threadRoom, _threadRoom);
+
+    /// <summary>Moves the root's vDSO into the hole; its descendants are born with it there.</summary>
+    public void PutVdsoAside(RemoteBatch root) => Vdso.PutAside(root, Arena.Address + Arena.Size);
+
+    private static int Aligned(int size) => (size + 63) / 64 * 64;
+
+    private static int PageAligned(int size) => (size + 64 + Memory.PageSize - 1) / Memory.PageSize * Memory.PageSize;
+}

@@ -1,0 +1,63 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Objects.Files;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>The open files of an image set, and what they share while they are opened again.</summary>
+internal sealed class SavedFiles : IDisposable
+{
+    private readonly ImageSet _images;
+    private readonly Dictionary<uint, FileEntry> _files = [];
+    private readonly HashSet<uint> _validated = [];
+
+    public SavedFiles(ImageSet images, CancellationToken cancellation)
+    {
+        _images = images;
+        Opening = new FileOpening(images, cancellation);
+        foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
+        {
+            if (!_files.TryAdd(entry.Id, entry))
+            {
+                throw Broken($"it has two files with the id {entry.Id}");
+            }
+        }
+    }
+
+    /// <summary>What they share.</summary>
+    public FileOpening Opening { get; }
+
+    /// <summary>The file with an id.</summary>
+    /// <param name="id">The id.</param>
+    /// <param name="user">Who needs it, for the error.</param>
+    public FileEntry this[uint id, string user] =>
+        _files.TryGetValue(id, out FileEntry? entry) ? entry : throw Broken($"it lacks file {id}, which {user} needs");
+
+    /// <summary>Fails if the file cannot be had as it was.</summary>
+    /// <param name="id">The id.</param>
+    /// <param name="pid">The process that needs it.</param>
+    /// <param name="user">What of the process needs it.</param>
+    public void Validate(uint id, int pid, string user)
+    {
+        FileEntry entry = this[id, user];
+        if (!_validated.Add(id))
+        {
+            return;
+        }
+
+        IFileKind kind = FileKinds.Find(entry.Type) ?? throw new CriuException(
+            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user} is a file of kind {entry.Type}, which is not supported yet");
+        try
+        {
+            kind.Validate(entry, Opening);
+        }
+        catch (CriuException e)
+        {
+            throw new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno };
+        }
+    }
+
+    public void Dispose() => Opening.Dispose();
+
+    private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(_images.Path, "files.img"), 0, reason);
+}

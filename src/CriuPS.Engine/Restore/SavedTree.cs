@@ -1,0 +1,148 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Objects.Family;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>The tree of an image set, read and validated before anything is started.</summary>
+internal sealed class SavedTree : IDisposable
+{
+    private const uint LargestPid = 1 << 22;
+
+    private readonly List<FamilyMember> _members = [];
+    private readonly Dictionary<int, SavedProcess> _processes = [];
+    private readonly Dictionary<int, SavedZombie> _zombies = [];
+
+    private SavedTree(ImageSet images, CancellationToken cancellation)
+    {
+        Images = images;
+        Files = new SavedFiles(images, cancellation);
+    }
+
+    /// <summary>The image set it comes from.</summary>
+    public ImageSet Images { get; }
+
+    /// <summary>The open files of all processes.</summary>
+    public SavedFiles Files { get; }
+
+    /// <summary>Who gives birth to whom.</summary>
+    public FamilyPlan Plan { get; private set; } = null!;
+
+    public FamilyMember Root => _members[0];
+
+    /// <summary>The living processes, parents before their children.</summary>
+    public IEnumerable<SavedProcess> Processes => _processes.Values;
+
+    public int Threads => _processes.Values.Sum(p => p.Cores.Count);
+
+    /// <summary>Processes, those that had ended included.</summary>
+    public int Count => _members.Count;
+
+    /// <summary>The numbers of all processes and threads that will be made: each must be free.</summary>
+    public IReadOnlySet<int> Numbers { get; private set; } = null!;
+
+    /// <summary>Reads and validates a set.</summary>
+    /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
+    public static SavedTree Load(ImageSet images, CancellationToken cancellation)
+    {
+        images.ReadInventory();
+        SavedTree tree = new(images, cancellation);
+        try
+        {
+            foreach (PstreeEntry entry in images.ReadAll<PstreeEntry>(ImageType.PsTree))
+            {
+                tree.Add(entry);
+            }
+
+            tree.MakePlan();
+            return tree;
+        }
+        catch
+        {
+            tree.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A living process; null for a zombie or a helper.</summary>
+    public SavedProcess? Process(int pid) => _processes.GetValueOrDefault(pid);
+
+    /// <summary>One that had ended; null for all others.</summary>
+    public SavedZombie? Zombie(int pid) => _zombies.TryGetValue(pid, out SavedZombie zombie) ? zombie : null;
+
+    /// <summary>Whether a process has a table (of descriptors, of directories) in common with its parent.</summary>
+    public bool SharesWithParent(SavedProcess process, Func<TaskKobjIdsEntry, uint> id) =>
+        Process((int)process.Tree.Ppid) is { } parent && id(parent.Ids) == id(process.Ids);
+
+    public void Dispose()
+    {
+        foreach (SavedProcess process in _processes.Values)
+        {
+            process.Dispose();
+        }
+
+        Files.Dispose();
+    }
+
+    private void Add(PstreeEntry entry)
+    {
+        Validate(entry);
+        int pid = (int)entry.Pid;
+        CoreEntry core = Images.ReadSingle<CoreEntry>(ImageType.Core, entry.Pid);
+        bool zombie = core.Tc?.TaskState == SavedZombie.DeadState;
+        if (zombie)
+        {
+            _zombies.Add(pid, SavedZombie.From(Images, pid, core));
+        }
+        else
+        {
+            _processes.Add(pid, SavedProcess.Load(Images, entry, core, Files));
+        }
+
+        _members.Add(new FamilyMember(pid, (int)entry.Ppid, (int)entry.Sid, (int)entry.Pgid, zombie));
+    }
+
+    private void Validate(PstreeEntry entry)
+    {
+        uint[] numbers = [entry.Pid, entry.Sid, entry.Pgid, .. entry.Threads];
+        if (numbers.Any(n => n > LargestPid) || entry.Pid == 0 || entry.Threads.Count(tid => tid == entry.Pid) != 1 || entry.Threads.Contains(0u))
+        {
+            throw Broken($"process {entry.Pid} has impossible numbers");
+        }
+
+        bool isRoot = _members.Count == 0;
+        if (isRoot != (entry.Ppid == 0) || !isRoot && !_processes.ContainsKey((int)entry.Ppid))
+        {
+            throw Broken($"process {entry.Pid} has no living parent before it");
+        }
+
+        if (_members.Any(m => m.Pid == (int)entry.Pid))
+        {
+            throw Broken($"process {entry.Pid} is in it twice");
+        }
+    }
+
+    private void MakePlan()
+    {
+        if (_processes.Count == 0)
+        {
+            throw Broken("it names no living process");
+        }
+
+        Plan = FamilyPlan.Of(_members);
+        if (Plan.Objections.Count > 0)
+        {
+            FamilyObjection first = Plan.Objections[0];
+            throw new CriuException("FamilyNotSupported", CriuErrorKind.NotSupported, $"process {first.Pid}, {first.Subject}: {first.Reason}")
+            {
+                Pid = first.Pid, Subject = first.Subject, Remedy = first.Remedy,
+            };
+        }
+
+        List<int> numbers = [.. _processes.Values.SelectMany(p => p.Cores.Select(c => c.Tid)), .. _zombies.Keys, .. Plan.Helpers.Select(h => h.Pid)];
+        HashSet<int> distinct = [.. numbers];
+        Numbers = distinct.Count == numbers.Count ? distinct : throw Broken("two tasks of it have the same number");
+    }
+
+    private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(Images.Path, "pstree.img"), 0, reason);
+}

@@ -1,0 +1,57 @@
+using CriuPS.Engine.Objects.Files;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>
+/// Opens the files of a tree, each once, for all who have it, and keeps it no longer than until the last of them has got it.
+/// </summary>
+internal sealed class TreeFileOpening : IDisposable
+{
+    private readonly SavedFiles _files;
+    private readonly Dictionary<uint, int> _users = [];
+    private readonly Dictionary<uint, SafeFileHandle> _open = [];
+
+    /// <param name="files">The files of the image set.</param>
+    /// <param name="tables">The tables that will be filled.</param>
+    public TreeFileOpening(SavedFiles files, IEnumerable<IReadOnlyList<FdinfoEntry>> tables)
+    {
+        _files = files;
+        foreach (uint id in tables.SelectMany(table => table.Select(d => d.Id).Distinct()))
+        {
+            _users[id] = _users.GetValueOrDefault(id) + 1;
+        }
+    }
+
+    /// <summary>The open file of an id; it stays this object's.</summary>
+    public SafeFileHandle Open(FdinfoEntry descriptor)
+    {
+        if (!_open.TryGetValue(descriptor.Id, out SafeFileHandle? handle))
+        {
+            FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
+            handle = _open[descriptor.Id] = FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
+        }
+
+        return handle;
+    }
+
+    /// <summary>A table has been filled: what nobody else waits for is closed.</summary>
+    public void Done(IReadOnlyList<FdinfoEntry> table)
+    {
+        foreach (uint id in table.Select(d => d.Id).Distinct())
+        {
+            if (--_users[id] == 0 && _open.Remove(id, out SafeFileHandle? handle))
+            {
+                handle.Dispose();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (SafeFileHandle handle in _open.Values)
+        {
+            handle.Dispose();
+        }
+    }
+}

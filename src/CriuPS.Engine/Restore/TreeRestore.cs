@@ -1,0 +1,179 @@
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Family;
+using CriuPS.Engine.Options;
+
+namespace CriuPS.Engine.Restore;
+
+/// <summary>Makes the newborn root, with the descendants that it gets, the tree of the images, until only the last registers are missing.</summary>
+internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, Action<Stage, string> tell) : IDisposable
+{
+    private readonly Dictionary<int, Member> _members = [];
+    private readonly List<Member> _inOrder = [];
+
+    /// <summary>Pages that were read.</summary>
+    public long Pages => Processes.Sum(p => p.Memory.Pages) + saved.Files.Opening.SharedMemory.Pages;
+
+    private IEnumerable<ProcessRestore> Processes => _inOrder.Where(m => m.Process is not null).Select(m => m.Process!);
+
+    /// <summary>Does everything but the last step.</summary>
+    public void Prepare()
+    {
+        tell(Stage.Layout, "laying out memory");
+        RestoreSite site = RestoreSite.Create(tracer, saved, root);
+        FamilyBirth birth = new(site, saved);
+        Member first = new(saved.Root, root, site.NewBatch(root)) { Memory = null };
+        site.PutVdsoAside(first.Batch);
+        RestoreGenerations(site, birth, first);
+        JoinGroups();
+        EndTheDead(birth);
+        tell(Stage.State, "restoring descriptors and tasks");
+        foreach (ProcessRestore process in Processes)
+        {
+            process.Memory.Settle();
+        }
+
+        RestoreFiles();
+        StopTheStopped();
+        foreach (ProcessRestore process in Processes)
+        {
+            tracer.Cancellation.ThrowIfCancellationRequested();
+            process.RestoreTasks();
+        }
+
+        saved.Files.Opening.SharedMemory.Seal();
+
+        // From here on only the processes hold their files: the end of a pipe that we kept open would keep its reader waiting.
+        saved.Files.Dispose();
+    }
+
+    /// <summary>The last step: every task gets its registers, and the restorer goes away.</summary>
+    public void Complete()
+    {
+        foreach (ProcessRestore process in Processes)
+        {
+            process.Complete();
+        }
+    }
+
+    /// <summary>Lets all go.</summary>
+    /// <param name="stopped">Whether all are left stopped, those too that ran.</param>
+    public void Release(bool stopped)
+    {
+        foreach (ProcessRestore process in Processes)
+        {
+            if (stopped && process.Saved.StopSignal == 0)
+            {
+                Signals.Kill(process.Saved.Pid, Signals.SIGSTOP);
+            }
+
+            foreach (Tracee task in process.Tasks)
+            {
+                task.Detach();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (ProcessRestore process in Processes)
+        {
+            process.Dispose();
+        }
+    }
+
+    // A process gets its memory before it has children: what they have in common with it is theirs by birth.
+    private void RestoreGenerations(RestoreSite site, FamilyBirth birth, Member first)
+    {
+        for (List<Member> generation = [first]; generation.Count > 0;)
+        {
+            List<Member> next = [];
+            foreach (Member member in generation)
+            {
+                tracer.Cancellation.ThrowIfCancellationRequested();
+                LayOut(site, member);
+                next.AddRange(birth.By(member));
+            }
+
+            foreach (Member member in generation)
+            {
+                foreach (PlannedBirth orphan in saved.Plan.BirthsBy(member.Pid).Where(b => b.Way == BirthWay.Orphan))
+                {
+                    next.Add(birth.Orphan(member, orphan, _members[orphan.Child.Parent]));
+                }
+            }
+
+            generation = next;
+        }
+    }
+
+    private void LayOut(RestoreSite site, Member member)
+    {
+        _members.Add(member.Pid, member);
+        _inOrder.Add(member);
+        if (saved.Process(member.Pid) is not { } process)
+        {
+            return;
+        }
+
+        ProcessRestore? parent = _members.GetValueOrDefault(member.Place.Parent)?.Process;
+        member.Process = new ProcessRestore(site, saved, process, member, parent);
+        member.Process.LayOut();
+        member.Memory = member.Process.Memory;
+    }
+
+    private void JoinGroups()
+    {
+        foreach ((int pid, int group) in saved.Plan.Groupings())
+        {
+            _members[pid].Batch.Add($"setpgid({group})", SyscallNumber.setpgid, 0, group);
+            _members[pid].Batch.Run();
+        }
+    }
+
+    // Helpers go when every group has its members, and zombies become what they are.
+    private void EndTheDead(FamilyBirth birth)
+    {
+        foreach (Member helper in _inOrder.Where(m => m.Place.IsHelper).Reverse())
+        {
+            birth.End(_members[helper.Place.Parent], helper.Pid);
+        }
+
+        foreach (Member member in _inOrder)
+        {
+            if (saved.Zombie(member.Pid) is { } zombie)
+            {
+                ZombieEnd.Make(tracer, member, zombie);
+            }
+        }
+    }
+
+    private void RestoreFiles()
+    {
+        using TreeFileOpening opening = new(
+            saved.Files, Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors));
+        foreach (ProcessRestore process in Processes)
+        {
+            tracer.Cancellation.ThrowIfCancellationRequested();
+            process.RestoreFiles(opening);
+            process.MakeThreads();
+        }
+    }
+
+    private void StopTheStopped()
+    {
+        ILookup<int, int> stopped = Processes.Where(p => p.Saved.StopSignal != 0).ToLookup(p => (int)p.Saved.Tree.Ppid, p => p.Saved.Pid);
+        foreach (ProcessRestore process in Processes.Where(p => p.Saved.StopSignal != 0))
+        {
+            GroupStop.Enter(tracer, process.Batches, process.Saved.StopSignal);
+        }
+
+        HashSet<int> parents = [.. _inOrder.Select(m => m.Place.Parent)];
+        foreach (Member parent in _inOrder.Where(m => m.Process is not null && parents.Contains(m.Pid)))
+        {
+            GroupStop.Forget(parent.Batch, stopped[parent.Pid]);
+            parent.Batch.Run();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Globalization;
+using CriuPS.Engine.Dump;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
+using CriuPS.Engine.Restore;
+using Xunit;
+
+namespace CriuPS.Tests.Checkpoint;
+
+/// <summary>
+/// Random families (tests/targets/tree.c) that are frozen, saved, ended and brought back. CRIUPS_TREE_SEEDS=FIRST-LAST tries other seeds than the usual ones.
+/// </summary>
+public sealed class TreeTests
+{
+    public static TheoryData<int> Seeds()
+    {
+        string[] range = (Environment.GetEnvironmentVariable("CRIUPS_TREE_SEEDS") ?? "1-12").Split('-');
+        int first = int.Parse(range[0], CultureInfo.InvariantCulture), last = int.Parse(range[^1], CultureInfo.InvariantCulture);
+        return [.. Enumerable.Range(first, last - first + 1)];
+    }
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public void A_family_does_not_notice_its_checkpoint(int seed)
+    {
+        using Target target = Target.Start("tree", $"SEED={seed}");
+        HashSet<int> pids = [target.Pid];
+        try
+        {
+            IReadOnlyList<string> before = Family(target.Pid, pids);
+            int living = before.Count(line => line.StartsWith("family ", StringComparison.Ordinal) && !line.Contains(" Z "));
+            for (int round = 0; round < 2; round++)
+            {
+                DumpResult dump = new DumpOperation(new DumpOptions { Pid = target.Pid, ImagesDirectory = target.Images, Force = true }).Run();
+                Assert.Equal(pids.Count, dump.Processes);
+                RestoreResult restore = new RestoreOperation(new RestoreOptions { ImagesDirectory = target.Images }).Run();
+                Assert.Equal(pids.Count, restore.Processes);
+                Assert.Equal(before, Family(target.Pid, pids));
+            }
+
+            Assert.Equal("ok", target.Finish());
+            Assert.DoesNotContain("fail", target.Said);
+            Assert.Contains($"verdicts {living}\n", target.Said);
+        }
+        finally
+        {
+            foreach (int pid in pids)
+            {
+                using Process kill = Process.Start(new ProcessStartInfo("kill", ["-KILL", $"{pid}"]) { RedirectStandardError = true })!;
+                kill.WaitForExit();
+            }
+        }
+    }
+
+    // Kinship, state and everything in /proc of every member. Who runs, sleeps or is about to may differ from one moment to the next.
+    private static List<string> Family(int root, HashSet<int> pids)
+    {
+        Thread.Sleep(50);
+        List<string> lines = [];
+        foreach ((int pid, _) in ProcessTree.Read().Walk([root]))
+        {
+            pids.Add(pid);
+            using ProcDirectory proc = new(pid);
+            ProcStat stat = ProcStat.Read(proc);
+            char state = stat.State is 'Z' or 'T' ? stat.State : 'S';
+            int parent = pid == root ? 0 : stat.ParentPid;
+            lines.Add($"family {pid} {stat.Comm} {state} parent {parent} session {stat.Session} group {stat.ProcessGroup} exit {stat.ExitCode}");
+            if (!stat.IsZombie)
+            {
+                lines.AddRange(ProcSnapshot.Of(pid).Select(line => $"{pid} {line}"));
+            }
+        }
+
+        return lines;
+    }
+}
