@@ -30,9 +30,10 @@ internal sealed class FrozenProcess : IDisposable
     public bool SeizeNew(Tracer tracer)
     {
         bool any = false;
+        HashSet<int> known = [.. _tasks.Select(t => t.Tid)];
         foreach (int tid in Proc.ListNumbers("task"))
         {
-            if (_tasks.Any(t => t.Tid == tid) || TrySeize(tracer, tid) is not { } task)
+            if (known.Contains(tid) || TrySeize(tracer, tid) is not { } task)
             {
                 continue;
             }

@@ -15,6 +15,11 @@ namespace CriuPS.Engine.Compel;
 /// </remarks>
 internal sealed class Parasite
 {
+    private const int KeepRunningMilliseconds = 20, NapMicroseconds = 30;
+
+    /// <summary>The operations of a program's tail that have no results: the wait, and what follows it.</summary>
+    private const int StepsAfterResults = 2;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
 
     private readonly Tracee _leader;
@@ -23,7 +28,9 @@ internal sealed class Parasite
     private readonly int _remoteSocket;
     private readonly SafeFileHandle _socket;
     private readonly Dictionary<int, ulong> _frames = [];
-    private readonly List<Tracee> _parked = [];
+    private readonly Dictionary<int, MemoryPiece> _stacks = [];
+    private readonly List<MemoryPiece> _unwritten = [];
+    private readonly HashSet<Tracee> _parked = [];
     private ulong _free;
     private bool _farEndOpen = true;
     private readonly int _farEnd;
@@ -95,9 +102,7 @@ internal sealed class Parasite
     /// <summary>The alternate signal stack of a task, after one of its programs ran.</summary>
     public StackT AlternateStack(Tracee task)
     {
-        Span<byte> bytes = stackalloc byte[StackT.Size];
-        ProcessVm.Read(_leader.Pid, _frames[task.Tid] + (ulong)task.Architecture.SignalFrameStackOffset, bytes);
-        return MemoryMarshal.Read<StackT>(bytes);
+        return MemoryMarshal.Read<StackT>(_stacks[task.Tid].Bytes.Span);
     }
 
     /// <summary>Runs programs, each in its task, all at once, and reads their results back.</summary>
@@ -109,30 +114,44 @@ internal sealed class Parasite
             Park(task);
         }
 
+        List<MemoryPiece> pieces = [];
         foreach ((Tracee task, SyscallProgram program) in runs)
         {
-            program.BeginTail();
-            ulong word = program.Put((ulong)task.Tid);
-            program.Try("report", SyscallNumber.sendto, _remoteSocket, word, sizeof(ulong), UnixSocket.MSG_NOSIGNAL, 0, 0);
-
-            // ppoll, because poll would overwrite the restart block of the call that the task was interrupted in (fs/select.c).
-            // Data does not end this wait, only the other end's death does; then the task takes our socket away before it goes home.
-            ulong wait = program.Put(new Poll.pollfd { fd = _remoteSocket });
-            program.Try("wait", SyscallNumber.ppoll, wait, 1, 0, 0, 0);
-            program.Try("close", SyscallNumber.close, _remoteSocket);
-            program.Store(task.Pid);
+            AddTail(program, reports: program == runs[0].Program);
+            program.Begin();
+            program.AddPieces(pieces);
         }
 
+        ProcessVm.Write(_leader.Pid, [.. _unwritten, .. pieces]);
+        _unwritten.Clear();
         foreach ((Tracee task, SyscallProgram program) in runs)
         {
             Start(task, program);
         }
 
-        AwaitReports(runs);
-        foreach ((Tracee task, SyscallProgram program) in runs)
+        AwaitPrograms(runs);
+        ProcessVm.Read(_leader.Pid, [.. pieces, .. runs.Select(run => _stacks[run.Task.Tid])]);
+        foreach ((_, SyscallProgram program) in runs)
         {
-            program.Load(task.Pid);
+            program.ThrowIfFailed(_leader.Pid);
         }
+    }
+
+    // What a program does at its end: tell us, and wait for us or for our death.
+    private void AddTail(SyscallProgram program, bool reports)
+    {
+        program.BeginTail();
+        if (reports)
+        {
+            ulong word = program.Put(0UL);
+            program.Try("report", SyscallNumber.sendto, _remoteSocket, word, sizeof(ulong), UnixSocket.MSG_NOSIGNAL, 0, 0);
+        }
+
+        // ppoll, because poll would overwrite the restart block of the call that the task was interrupted in (fs/select.c).
+        // Data does not end this wait, only the other end's death does; then the task takes our socket away before it goes home.
+        ulong wait = program.Put(new Poll.pollfd { fd = _remoteSocket });
+        program.Try("wait", SyscallNumber.ppoll, wait, 1, 0, 0, 0);
+        program.Try("close", SyscallNumber.close, _remoteSocket);
     }
 
     /// <summary>Takes the parasite out: every task stands stopped with its own registers, nothing of ours is left.</summary>
@@ -140,7 +159,12 @@ internal sealed class Parasite
     {
         foreach (Tracee task in _parked)
         {
-            task.Interrupt();
+            task.RequestInterrupt();
+        }
+
+        foreach (Tracee task in _parked)
+        {
+            task.AwaitInterrupt();
             if (!IsInside(task))
             {
                 // It went home by itself: what it has now is its own.
@@ -189,10 +213,9 @@ internal sealed class Parasite
 
     private void Start(Tracee task, SyscallProgram program)
     {
-        if (!_parked.Contains(task))
+        if (_parked.Add(task))
         {
             task.BlockSignals();
-            _parked.Add(task);
         }
 
         task.StartProgram(_arena.Interpreter, program.Address);
@@ -217,35 +240,59 @@ internal sealed class Parasite
         }
     }
 
-    private void AwaitReports(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    // The first program reports over the socket. If all did, each report would go through the waits of those that have come to theirs, so the
+    // others are watched: a program stands in its wait when only that and what comes after it is left.
+    private void AwaitPrograms(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    {
+        long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
+        AwaitReport(runs, deadline);
+        List<SyscallProgram> busy = [.. runs.Skip(1).Select(run => run.Program)];
+        long nextLook = Environment.TickCount64 + KeepRunningMilliseconds;
+        while (true)
+        {
+            ProcessVm.Read(_leader.Pid, [.. busy.Select(program => program.Progress)]);
+            busy.RemoveAll(program => program.Done >= program.Count - StepsAfterResults);
+            if (busy.Count == 0)
+            {
+                return;
+            }
+
+            Nap.Microseconds(NapMicroseconds);
+            if (Environment.TickCount64 > nextLook)
+            {
+                KeepRunning(runs, deadline);
+                nextLook = Environment.TickCount64 + KeepRunningMilliseconds;
+            }
+        }
+    }
+
+    private void AwaitReport(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs, long deadline)
     {
         Span<byte> report = stackalloc byte[sizeof(ulong)];
-        long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
-        for (int reports = 0; reports < runs.Count;)
+        while ((Poll.Wait(_socket, Poll.POLLIN, KeepRunningMilliseconds) & Poll.POLLIN) == 0)
         {
-            if ((Poll.Wait(_socket, Poll.POLLIN, 20) & Poll.POLLIN) != 0)
-            {
-                if (UnixSocket.Receive(_socket, report) == 0)
-                {
-                    throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"process {_leader.Pid} ended while it was held") { Pid = _leader.Pid };
-                }
+            KeepRunning(runs, deadline);
+        }
 
-                reports++;
-                continue;
-            }
+        if (UnixSocket.Receive(_socket, report) == 0)
+        {
+            throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"process {_leader.Pid} ended while it was held") { Pid = _leader.Pid };
+        }
+    }
 
-            foreach ((Tracee task, _) in runs)
-            {
-                task.KeepRunning();
-            }
+    private void KeepRunning(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs, long deadline)
+    {
+        foreach ((Tracee task, _) in runs)
+        {
+            task.KeepRunning();
+        }
 
-            if (Environment.TickCount64 > deadline)
+        if (Environment.TickCount64 > deadline)
+        {
+            throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"process {_leader.Pid} did not finish the parasite's calls")
             {
-                throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"process {_leader.Pid} did not finish the parasite's calls")
-                {
-                    Pid = _leader.Pid,
-                };
-            }
+                Pid = _leader.Pid,
+            };
         }
     }
 
@@ -260,7 +307,8 @@ internal sealed class Parasite
         byte[] frame = new byte[task.Architecture.SignalFrameSize(original.Extended.Length)];
         ulong address = Take(frame.Length, 64);
         ulong entry = task.Architecture.BuildSignalFrame(frame, address, original.General, original.Extended, original.SignalMask);
-        ProcessVm.Write(task.Pid, address, frame);
+        _unwritten.Add(new MemoryPiece(address, frame));
+        _stacks[task.Tid] = new MemoryPiece(entry + (ulong)task.Architecture.SignalFrameStackOffset, new byte[StackT.Size]);
         return _frames[task.Tid] = entry;
     }
 

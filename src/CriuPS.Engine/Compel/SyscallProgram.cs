@@ -129,18 +129,40 @@ internal sealed class SyscallProgram
     /// <summary>Writes the program into the target.</summary>
     public void Store(int pid)
     {
-        Header(CountOffset, (ulong)Count);
-        Header(IndexOffset, 0);
-        Header(StatusOffset, 0);
-        Header(FrameOffset, Frame);
-        Header(TailOffset, (ulong)(_tail ?? Count));
-        Header(FailedOffset, 0);
+        Begin();
         Kernel.ProcessVm.Write(pid, Address, _bytes.AsSpan(0, Top));
         if (_bottom < _bytes.Length)
         {
             Kernel.ProcessVm.Write(pid, Address + (ulong)_bottom, _bytes.AsSpan(_bottom));
         }
     }
+
+    /// <summary>Makes the header say that nothing has run yet.</summary>
+    public void Begin()
+    {
+        Header(CountOffset, (ulong)Count);
+        Header(IndexOffset, 0);
+        Header(StatusOffset, 0);
+        Header(FrameOffset, Frame);
+        Header(TailOffset, (ulong)(_tail ?? Count));
+        Header(FailedOffset, 0);
+    }
+
+    /// <summary>Adds what the program consists of, for writing or reading several programs together.</summary>
+    public void AddPieces(List<Kernel.MemoryPiece> pieces)
+    {
+        pieces.Add(new Kernel.MemoryPiece(Address, _bytes.AsMemory(0, Top)));
+        if (_bottom < _bytes.Length)
+        {
+            pieces.Add(new Kernel.MemoryPiece(Address + (ulong)_bottom, _bytes.AsMemory(_bottom)));
+        }
+    }
+
+    /// <summary>The word that counts the operations which are done.</summary>
+    public Kernel.MemoryPiece Progress => new(Address + IndexOffset, _bytes.AsMemory(IndexOffset, sizeof(ulong)));
+
+    /// <summary>How many operations were done when <see cref="Progress"/> was read last.</summary>
+    public int Done => (int)Header(IndexOffset);
 
     /// <summary>Reads back results and data after a run, and throws if an operation failed.</summary>
     /// <exception cref="RemoteCallException">An operation failed whose error is not an answer.</exception>
@@ -197,7 +219,9 @@ internal sealed class SyscallProgram
         return new Operation(Count - 1, Address + (ulong)(at + ResultOffset));
     }
 
-    private void ThrowIfFailed(int pid)
+    /// <summary>Throws if an operation failed whose error is not an answer, after a run whose results were read.</summary>
+    /// <exception cref="RemoteCallException">Names the operation.</exception>
+    public void ThrowIfFailed(int pid)
     {
         if ((Header(StatusOffset) & StatusFailed) == 0)
         {

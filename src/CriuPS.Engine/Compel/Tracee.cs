@@ -186,13 +186,23 @@ internal sealed class Tracee
     /// <summary>Stops the task again wherever it is; one that stands still is left alone.</summary>
     public void Interrupt()
     {
-        if (!_running)
-        {
-            return;
-        }
+        RequestInterrupt();
+        AwaitInterrupt();
+    }
 
-        Ptrace.Interrupt(Tid);
-        while (true)
+    /// <summary>Asks a running task to stop; <see cref="AwaitInterrupt"/> waits until it has. Many tasks stop side by side that way.</summary>
+    public void RequestInterrupt()
+    {
+        if (_running)
+        {
+            Ptrace.Interrupt(Tid);
+        }
+    }
+
+    /// <summary>Waits until a task stands that was asked to stop.</summary>
+    public void AwaitInterrupt()
+    {
+        while (_running)
         {
             WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(1), cancellable: false);
             ThrowIfGone(status);

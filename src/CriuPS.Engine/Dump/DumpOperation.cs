@@ -42,6 +42,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         }
 
         using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
+        Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation);
@@ -56,6 +57,11 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             if (options.FinalState == FinalState.Run && options.Hooks is null)
             {
                 frozen.Release();
+            }
+
+            // A tree that is to run on may have to wait for a script; for any other one all that follows is no loss.
+            if (options.FinalState != FinalState.Run || options.Hooks is null)
+            {
                 freeze = Stopwatch.GetElapsedTime(frozenAt);
             }
 

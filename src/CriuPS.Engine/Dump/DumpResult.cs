@@ -21,7 +21,10 @@ public sealed record DumpResult
     /// <summary>Size of the whole image set in bytes.</summary>
     public required long Bytes { get; init; }
 
-    /// <summary>How long the tree could not run.</summary>
+    /// <summary>
+    /// How long the tree could not run because of the dump: from the first task's stop until the tree was let go. Where it does not run on, until
+    /// everything had been read from it: the wait for the disk is not part of it.
+    /// </summary>
     public required TimeSpan FreezeTime { get; init; }
 
     /// <summary>How long the operation took.</summary>

@@ -61,8 +61,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         MemoryLayout.Save(process);
         foreach (Tracee tracee in frozen.Tasks)
         {
-            using ProcDirectory directory = new(frozen.Pid, tracee.Tid);
-            TaskDump task = new(process, tracee) { Status = ProcStatus.Read(directory) };
+            TaskDump task = new(process, tracee) { Status = frozen.Proc.Parse($"task/{tracee.Tid}/status", ProcStatus.Parse) };
             process.Tasks.Add(task);
             RestartableSequence.Save(task);
             SaveCore(task);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
@@ -17,8 +18,8 @@ internal static class WarmUp
     // What it warms is the process's own code, so once in a process is enough.
     private static readonly Lazy<bool> s_done = new(Rehearse, LazyThreadSafetyMode.ExecutionAndPublication);
 
-    /// <summary>Rehearses once; on the thread that will be the tracer.</summary>
-    public static void Dump() => _ = s_done.Value;
+    /// <summary>Rehearses once; on the thread that will be the tracer. Native code is compiled already.</summary>
+    public static void Dump() => _ = RuntimeFeature.IsDynamicCodeCompiled && s_done.Value;
 
     private static bool Rehearse()
     {
@@ -28,7 +29,7 @@ internal static class WarmUp
         {
             Tracer tracer = new(new Compel.X64.X64Architecture(), TimeSpan.FromSeconds(10), CancellationToken.None);
             using FrozenTree frozen = FrozenTree.Freeze(tracer, pid);
-            OpenNull(frozen.Root.Leader);
+            OpenFiles(frozen.Root.Leader);
             DumpOptions options = new() { Pid = pid, ImagesDirectory = folder, ShellJob = true };
             using ImageSet images = ImageSet.Create(folder);
             using TreeCapture capture = new(tracer, frozen, images, options, null) { Rehearsal = true };
@@ -45,14 +46,20 @@ internal static class WarmUp
         }
     }
 
-    // It inherited whatever descriptors were open here; it gets one of the most common kind.
-    private static void OpenNull(Tracee task)
+    // It inherited whatever descriptors were open here; it gets some of the most common kinds, one of them twice.
+    private static void OpenFiles(Tracee task)
     {
         ulong at = Newborn.SyscallAt(task.Architecture);
         ulong scratch = task.Architecture.StackPointer(task.Save().General);
         ProcessVm.Write(task.Pid, scratch, "/dev/null\0"u8);
         task.RunSyscall(at, SyscallNumber.close_range, 0, Everything, 0);
-        task.RunSyscall(at, SyscallNumber.openat, unchecked((ulong)AT_FDCWD), scratch, Fcntl.O_RDWR, 0);
+        for (int i = 0; i < 2; i++)
+        {
+            task.RunSyscall(at, SyscallNumber.openat, unchecked((ulong)AT_FDCWD), scratch, Fcntl.O_RDWR, 0);
+        }
+
+        task.RunSyscall(at, SyscallNumber.dup, 0);
+        task.RunSyscall(at, SyscallNumber.pipe2, scratch, 0);
         task.PutBack();
     }
 }

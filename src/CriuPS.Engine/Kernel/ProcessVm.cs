@@ -1,8 +1,12 @@
+using System.Buffers;
+
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>process_vm_readv(2) and process_vm_writev(2).</summary>
 internal static unsafe class ProcessVm
 {
+    private const int IOV_MAX = 1024, LargestMove = 1 << 20;
+
     /// <summary>Reads memory of a process; all of it or a failure.</summary>
     public static void Read(int pid, ulong address, Span<byte> buffer)
     {
@@ -18,6 +22,72 @@ internal static unsafe class ProcessVm
         fixed (byte* p = buffer)
         {
             Transfer(SyscallNumber.process_vm_writev, nameof(SyscallNumber.process_vm_writev), pid, address, p, buffer.Length);
+        }
+    }
+
+    /// <summary>Reads many pieces by few calls; all of them or a failure.</summary>
+    public static void Read(int pid, IReadOnlyList<MemoryPiece> pieces) => Move(pid, pieces, write: false);
+
+    /// <summary>Writes many pieces by few calls; all of them or a failure.</summary>
+    public static void Write(int pid, IReadOnlyList<MemoryPiece> pieces) => Move(pid, pieces, write: true);
+
+    // On our side the pieces lie one behind the other in one buffer: arrays would have to be pinned one by one.
+    private static void Move(int pid, IReadOnlyList<MemoryPiece> pieces, bool write)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(LargestMove);
+        iovec[] remote = new iovec[Math.Min(pieces.Count, IOV_MAX)];
+        try
+        {
+            for (int first = 0; first < pieces.Count;)
+            {
+                int count = 0, length = 0;
+                for (; first + count < pieces.Count && count < IOV_MAX && Fits(length, pieces[first + count].Bytes.Length); count++)
+                {
+                    MemoryPiece piece = pieces[first + count];
+                    remote[count] = new iovec { iov_base = piece.Address, iov_len = (ulong)piece.Bytes.Length };
+                    if (write)
+                    {
+                        piece.Bytes.Span.CopyTo(buffer.AsSpan(length));
+                    }
+
+                    length += piece.Bytes.Length;
+                }
+
+                Transfer(pid, write, buffer.AsSpan(0, length), remote.AsSpan(0, count));
+                for (int i = 0, at = 0; !write && i < count; at += pieces[first + i++].Bytes.Length)
+                {
+                    buffer.AsSpan(at, pieces[first + i].Bytes.Length).CopyTo(pieces[first + i].Bytes.Span);
+                }
+
+                first += count;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static bool Fits(int used, int piece) =>
+        used + piece <= LargestMove || (used == 0 ? throw new ArgumentException($"a piece of {piece} bytes is too large") : false);
+
+    private static void Transfer(int pid, bool write, Span<byte> buffer, Span<iovec> remote)
+    {
+        fixed (byte* p = buffer)
+        {
+            fixed (iovec* pieces = remote)
+            {
+                iovec local = new() { iov_base = (ulong)p, iov_len = (ulong)buffer.Length };
+                int number = write ? SyscallNumber.process_vm_writev : SyscallNumber.process_vm_readv;
+                long done = Syscall.Invoke(number, pid, (long)&local, 1, (long)pieces, remote.Length, 0);
+                if (done != buffer.Length)
+                {
+                    ulong address = remote[0].iov_base;
+                    int count = remote.Length;
+                    Syscall.Check(
+                        done < 0 ? done : -Errno.EFAULT, () => $"process_vm_{(write ? "writev" : "readv")}({pid}, {count} pieces from 0x{address:x})");
+                }
+            }
         }
     }
 

@@ -34,19 +34,14 @@ internal static class PageContent
         List<PageRegion> regions = [];
         List<Run> runs = [];
         long offset = 0;
-        foreach (Mapping mapping in mappings)
+        for (int first = 0, count; first < mappings.Count; first += count)
         {
-            if (!mapping.HasContent || mapping.IsSpecial && !mapping.Vma.IsVdso)
+            count = CountAlike(mappings, first);
+            if (HasOwnPages(mappings[first]))
             {
-                continue;
-            }
-
-            regions.Clear();
-            Scan(pageMap, mapping, regions);
-            bool direct = !mapping.IsSpecial && mapping.Vma.Protection.HasFlag(VmaProtection.Read);
-            foreach (PageRegion region in regions)
-            {
-                offset = Add(runs, region, offset, direct);
+                regions.Clear();
+                Scan(pageMap, mappings[first], mappings[first + count - 1].Vma.End, regions);
+                offset = AddRegions(runs, regions, mappings, first, offset);
             }
         }
 
@@ -148,20 +143,59 @@ internal static class PageContent
         return offset;
     }
 
-    // Anonymous pages that exist. The kernel keeps guard pages as swap entries: they are none of the process's.
-    private static void Scan(Proc.PageMap pageMap, Mapping mapping, List<PageRegion> regions)
+    // How many mappings from one on are asked about in the same way: one scan serves them all, and a process can have thousands.
+    private static int CountAlike(IReadOnlyList<Mapping> mappings, int first)
     {
-        Vma vma = mapping.Vma;
-        if (mapping.IsSpecial)
+        int count = 1;
+        while (first + count < mappings.Count && IsAlike(mappings[first], mappings[first + count]))
         {
-            regions.Add(new PageRegion(vma.Start, vma.End, PageCategories.None));
+            count++;
+        }
+
+        return count;
+    }
+
+    private static bool IsAlike(Mapping one, Mapping other) => HasOwnPages(one) == HasOwnPages(other)
+        && !one.IsSpecial && !other.IsSpecial && ((one.Flags ^ other.Flags) & VmFlags.MaybeGuard) == 0;
+
+    private static bool HasOwnPages(Mapping mapping) => mapping.HasContent && (!mapping.IsSpecial || mapping.Vma.IsVdso);
+
+    // Anonymous pages that exist. The kernel keeps guard pages as swap entries: they are none of the process's.
+    private static void Scan(Proc.PageMap pageMap, Mapping first, ulong end, List<PageRegion> regions)
+    {
+        if (first.IsSpecial)
+        {
+            regions.Add(new PageRegion(first.Vma.Start, end, PageCategories.None));
             return;
         }
 
         PageCategories never = PageCategories.File | PageCategories.ZeroPage;
-        never |= (mapping.Flags & VmFlags.MaybeGuard) != 0 ? PageCategories.Guard : 0;
+        never |= (first.Flags & VmFlags.MaybeGuard) != 0 ? PageCategories.Guard : 0;
         PageQuery query = new(PageCategories.None, PageCategories.Present | PageCategories.Swapped, never, never);
-        pageMap.Scan(vma.Start, vma.End, query, regions);
+        pageMap.Scan(first.Vma.Start, end, query, regions);
+    }
+
+    // A region can go over the border between two mappings, of which the process can perhaps read one only.
+    private static long AddRegions(List<Run> runs, List<PageRegion> regions, IReadOnlyList<Mapping> mappings, int index, long offset)
+    {
+        foreach (PageRegion region in regions)
+        {
+            for (ulong start = region.Start; start < region.End;)
+            {
+                while (mappings[index].Vma.End <= start)
+                {
+                    index++;
+                }
+
+                Vma vma = mappings[index].Vma;
+                ulong end = Math.Min(region.End, vma.End);
+                bool direct = !mappings[index].IsSpecial && vma.Protection.HasFlag(VmaProtection.Read);
+                offset = Add(runs, region with { Start = start, End = end }, offset, direct);
+                start = end;
+            }
+        }
+
+        return offset;
     }
 
     // Runs that one call can write: neighbours in the file, all readable by the process.
