@@ -177,7 +177,7 @@ public sealed class PageMap : IDisposable
         argument.category_mask = (ulong)query.AllOf;
         argument.category_anyof_mask = (ulong)query.AnyOf;
         argument.return_mask = (ulong)query.Return;
-        for (ulong at = start; at < end; at = argument.walk_end)
+        for (ulong at = start; at < end;)
         {
             argument.start = at;
             argument.end = end;
@@ -196,6 +196,10 @@ public sealed class PageMap : IDisposable
             {
                 Append(new PageRegion(region.start, region.end, (PageCategories)region.categories), regions, first);
             }
+
+            // walk_end is not asked: fs/proc/task_mmu.c, do_pagemap_scan walks in parts of 512 regions, and when the last part comes to the end it
+            // leaves the place of the one before there.
+            at = count < output.Length ? end : output[^1].end;
         }
 
         return true;

@@ -12,6 +12,7 @@ public sealed class CheckpointTests
     [Theory]
     [InlineData("registers", false)]
     [InlineData("waits", false)]
+    [InlineData("threads", false)]
     [InlineData("syscalls", false)]
     [InlineData("mappings_anonymous", true)]
     [InlineData("mappings_files", true)]
