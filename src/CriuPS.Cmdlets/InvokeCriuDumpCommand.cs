@@ -46,6 +46,15 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
     [Parameter]
     public SwitchParameter ShellJob { get; set; }
 
+    /// <summary>A file that is open by a name that is gone, but has other names, may get a new one until the restore.</summary>
+    [Parameter]
+    public SwitchParameter LinkRemap { get; set; }
+
+    /// <summary>The largest deleted file, in bytes on disk, that goes into the image set.</summary>
+    [Parameter]
+    [ValidateRange(0, long.MaxValue)]
+    public long GhostLimit { get; set; } = CriuOptions.DefaultGhostLimit;
+
     /// <summary>An image set that is already in the directory is replaced.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
@@ -75,6 +84,8 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
         ImagesDirectory = ResolveNewPath(Path),
         FinalState = LeaveRunning ? FinalState.Run : LeaveStopped ? FinalState.Stop : FinalState.Kill,
         ShellJob = ShellJob,
+        LinkRemap = LinkRemap,
+        GhostLimit = GhostLimit,
         Force = Force,
     };
 

@@ -199,11 +199,27 @@ Describe 'Invoke-CriuDump' {
         @($refusals | Where-Object { $_ -match '^Remedy *: \w' }) | Should -HaveCount 1
     }
 
+    It 'saves deleted files up to -GhostLimit, and gives names with -LinkRemap' {
+        $other = Start-Counter ('open(D, ">", "$ARGV[0]/x"); syswrite(D, "x" x 100000); unlink "$ARGV[0]/x"; ' +
+            'open(E, ">", "$ARGV[0]/y"); link("$ARGV[0]/y", "$ARGV[0]/z"); unlink "$ARGV[0]/y"')
+        try {
+            $refusals = Invoke-CriuDump $other.Id $other.Images -GhostLimit 50KB -WhatIf
+            $refusals | Should -HaveCount 2
+            $refusals[0].Remedy | Should -Match '-GhostLimit'
+            $refusals[1].Remedy | Should -Match '-LinkRemap'
+            (Invoke-CriuDump $other.Id $other.Images -LinkRemap).Id | Should -Be $other.Id
+            (Invoke-CriuRestore $other.Images).Id | Should -Be $other.Id
+        }
+        finally {
+            Stop-Program $other
+        }
+    }
+
     It 'has help with examples' {
         $help = Get-Help Invoke-CriuDump -Full
         $help.Synopsis | Should -Match 'image files'
         @($help.examples.example).Count | Should -BeGreaterThan 2
-        foreach ($name in 'Id', 'InputObject', 'Path', 'LeaveRunning', 'LeaveStopped', 'ShellJob', 'Force') {
+        foreach ($name in 'Id', 'InputObject', 'Path', 'LeaveRunning', 'LeaveStopped', 'ShellJob', 'LinkRemap', 'GhostLimit', 'Force') {
             $parameter = @($help.parameters.parameter | Where-Object { $_.name -eq $name })
             $parameter | Should -HaveCount 1
             $parameter[0].description[0].Text | Should -Not -BeNullOrEmpty
@@ -214,7 +230,7 @@ Describe 'Invoke-CriuDump' {
 Describe 'Invoke-CriuDump of what it cannot dump' {
     It 'refuses <What>, names it and touches nothing' -ForEach @(
         @{ What = 'a socket'; Before = 'socket(S, 1, 1, 0)'; Subject = 'fd \d+ .*socket:'; Reasons = 1 }
-        @{ What = 'three things at once'; Before = 'socket(S, 1, 1, 0); socket(T, 1, 2, 0); open(D, ">", "$ARGV[0]/x"); unlink "$ARGV[0]/x"'; Subject = 'fd'; Reasons = 3 }
+        @{ What = 'three things at once'; Before = 'socket(S, 1, 1, 0); socket(T, 1, 2, 0); open(D, "<", "/proc/self/stat")'; Subject = 'fd'; Reasons = 3 }
     ) {
         $program = Start-Counter $Before
         try {

@@ -145,10 +145,7 @@ internal sealed class Inspection
         }
 
         MappedFiles[key] = file;
-        if (!mapping.IsSharedMemory)
-        {
-            Check(mapping.ToString(), file);
-        }
+        Check(mapping.ToString(), file);
     }
 
     private void LookAtFiles()
@@ -169,7 +166,7 @@ internal sealed class Inspection
                 (string reason, string remedy) = UnknownFile.Describe(file);
                 Refuse(file.ToString(), reason, remedy);
             }
-            else if (kind.Objection(file, tree) is { } objection)
+            else if ((kind.Objection(file, tree) ?? NameObjection(kind, file)) is { } objection)
             {
                 Refuse(file.ToString(), objection.Reason, objection.Remedy);
             }
@@ -202,15 +199,23 @@ internal sealed class Inspection
 
     private void Check(string subject, OpenFile file)
     {
+        if (SharedMemory.Is(file))
+        {
+            return;
+        }
+
         if (!s_named.Recognizes(file))
         {
             Refuse(subject, "it is no regular file or directory", "this kind of file is not supported here");
         }
-        else if (s_named.Objection(file, TreeFiles.None) is { } objection)
+        else if ((s_named.Objection(file, TreeFiles.None) ?? NameObjection(s_named, file)) is { } objection)
         {
             Refuse(subject, objection.Reason, objection.Remedy);
         }
     }
+
+    private (string Reason, string Remedy)? NameObjection(IFileKind kind, OpenFile file) =>
+        kind is RegularFile ? LostName.Objection(file, _options) : null;
 
     private OpenFile? ReadLinked(string link)
     {

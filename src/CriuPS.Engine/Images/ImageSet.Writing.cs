@@ -26,6 +26,7 @@ public sealed partial class ImageSet
     private readonly Lock _lock = new();
     private readonly HashSet<string> _created = []; // names as they are in the directory now
     private readonly List<ImageWriter> _writers = [];
+    private readonly List<(string What, Func<int> Undo)> _undo = [];
     private readonly bool _writable;
     private string? _madeDirectory;
     private uint _lastPagesId;
@@ -66,6 +67,18 @@ public sealed partial class ImageSet
 
     /// <summary>Gives a number for a new pages file, starting with 1.</summary>
     public uint NextPagesId() => Interlocked.Increment(ref _lastPagesId);
+
+    /// <summary>Announces something outside of the set that exists for it alone, and goes with it when it is discarded.</summary>
+    /// <param name="call">How it is removed, for errors.</param>
+    /// <param name="undo">Removes it; gives 0 or an errno.</param>
+    internal void AlsoDiscard(string call, Func<int> undo)
+    {
+        lock (_lock)
+        {
+            EnsureOpen();
+            _undo.Add((call, undo));
+        }
+    }
 
     /// <summary>Makes a writer of a file; the file itself comes with the first write. The set closes it when it is completed.</summary>
     /// <param name="type">The kind of file; neither raw nor the inventory.</param>
@@ -146,7 +159,7 @@ public sealed partial class ImageSet
         _complete = true;
     }
 
-    /// <summary>Removes every file that was made here, and the directory if it was made here and is empty.</summary>
+    /// <summary>Removes every file that was made here, what was announced to go with them, and the directory if it was made here and is empty.</summary>
     /// <exception cref="CriuException">Something could not be removed; everything else was.</exception>
     public void Discard()
     {
@@ -160,7 +173,13 @@ public sealed partial class ImageSet
                 failure = Failure($"unlink {FullName(name)}", FileAt.TryUnlink(_directory, name), Errno.ENOENT) ?? failure;
             }
 
+            foreach ((string call, Func<int> undo) in _undo)
+            {
+                failure = Failure(call, undo(), Errno.ENOENT) ?? failure;
+            }
+
             _created.Clear();
+            _undo.Clear();
             _complete = false;
         }
 

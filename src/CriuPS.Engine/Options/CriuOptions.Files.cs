@@ -14,8 +14,11 @@ public partial record CriuOptions
     /// <summary>A device may be opened by another path.</summary>
     public bool EvasiveDevices { get; init; }
 
+    /// <summary>The value of <see cref="GhostLimit"/> where nothing is said.</summary>
+    public const long DefaultGhostLimit = 1 << 20;
+
     /// <summary>The largest deleted file, in bytes, that is put into the image set.</summary>
-    public long GhostLimit { get; init; } = 1 << 20;
+    public long GhostLimit { get; init; } = DefaultGhostLimit;
 
     /// <summary>Holes of deleted files are found by FIEMAP.</summary>
     public bool GhostFiemap { get; init; }

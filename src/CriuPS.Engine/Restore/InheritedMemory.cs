@@ -39,8 +39,7 @@ internal static class InheritedMemory
     }
 
     /// <summary>Whether two processes run the same program.</summary>
-    public static bool SameProgram(SavedProcess one, SavedProcess other) =>
-        one.File(one.Mm.ExeFileId, "the executable").Reg.Name.Equals(other.File(other.Mm.ExeFileId, "the executable").Reg.Name);
+    public static bool SameProgram(SavedProcess one, SavedProcess other) => one.RunsTheSameAs(other);
 
     private static bool IsWithin(VmaEntry own, VmaEntry theirs)
     {

@@ -63,7 +63,7 @@ internal sealed class MemoryRestore
             return;
         }
 
-        using SafeFileHandle exe = RegularFile.Open(_saved.File(_saved.Mm.ExeFileId, "the executable").Reg, Fcntl.O_RDONLY);
+        using SafeFileHandle exe = _saved.OpenNamed(_saved.Mm.ExeFileId, "the executable", Fcntl.O_RDONLY);
         int number = _channel.Send([exe])[0];
         MemoryLayout.Restore(_batch, _saved.Mm, number);
         _batch.Add("close", SyscallNumber.close, number);

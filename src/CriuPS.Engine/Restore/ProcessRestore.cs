@@ -178,8 +178,8 @@ internal sealed class ProcessRestore : IDisposable
 
     private void RestoreDirectories()
     {
-        using SafeFileHandle root = RegularFile.Open(_saved.File(_saved.Fs.RootId, "the root").Reg, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
-        using SafeFileHandle cwd = RegularFile.Open(_saved.File(_saved.Fs.CwdId, "the directory").Reg, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        using SafeFileHandle root = _saved.OpenNamed(_saved.Fs.RootId, "the root", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        using SafeFileHandle cwd = _saved.OpenNamed(_saved.Fs.CwdId, "the directory", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
         int[] numbers = _channel.Send([root, cwd]);
         SyscallProgram program = _batch.Room(8, 16);
         ulong here = program.Put("/\0."u8);

@@ -5,6 +5,7 @@ using CriuPS.Engine.Compel.X64;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Options;
 
 namespace CriuPS.Engine.Restore;
@@ -41,6 +42,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             cancellation.ThrowIfCancellationRequested();
             Tell(Stage.Resume, "letting it go");
             restore.Complete();
+            RemoveLinks(saved.Files.Opening.Remaps);
             TellHooks(HookPoint.PreResume, root);
             restore.Release(options.LeaveStopped);
             TellHooks(HookPoint.PostResume, root);
@@ -54,6 +56,19 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         {
             Kill(tracer, saved);
             throw;
+        }
+    }
+
+    // The tree is complete, and would not be better off dead for a name that is left over.
+    private void RemoveLinks(RemapOpening remaps)
+    {
+        try
+        {
+            remaps.RemoveLinks();
+        }
+        catch (KernelException e)
+        {
+            events?.Invoke(new OperationEvent(EventLevel.Error, Stage.Resume, e.Message));
         }
     }
 

@@ -83,6 +83,18 @@ internal sealed class SavedProcess : IDisposable
     public Microsoft.Win32.SafeHandles.SafeFileHandle OpenMapped(VmaEntry entry) =>
         MappedFile.Open(entry, id => _files[id, "a mapping"], _files.Opening);
 
+    /// <summary>Opens a file that has no descriptor: an executable or a directory.</summary>
+    public Microsoft.Win32.SafeHandles.SafeFileHandle OpenNamed(uint id, string user, int flags) =>
+        MappedFile.Open(_files[id, user], flags, _files.Opening);
+
+    /// <summary>Whether two processes run the same file.</summary>
+    public bool RunsTheSameAs(SavedProcess other)
+    {
+        FileEntry own = _files[Mm.ExeFileId, "the executable"], theirs = _files[other.Mm.ExeFileId, "the executable"];
+        return own.Id == theirs.Id
+            || (own.Reg is { } one && theirs.Reg is { } two && one.Name.Equals(two.Name) && !_files.Opening.Remaps.Has(one) && !_files.Opening.Remaps.Has(two));
+    }
+
     /// <summary>Reads saved memory that lies in one piece in the images; false where it is not saved.</summary>
     public bool ReadMemory(ulong address, byte[] buffer)
     {

@@ -21,6 +21,9 @@ public sealed class CheckpointTests
     [InlineData("guards", true)]
     [InlineData("shared_anonymous", true)]
     [InlineData("memory_files", true)]
+    [InlineData("memory_program", true)]
+    [InlineData("deleted_files", true)]
+    [InlineData("shared_by_family", false)]
     [InlineData("posix_timers", true)]
     public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
     {

@@ -22,8 +22,8 @@ internal static partial class ProcSnapshot
     /// <summary>Records a process.</summary>
     public static IReadOnlyList<string> Of(int pid)
     {
-        Dictionary<string, int> memory = [];
-        List<string> lines = [.. File.ReadAllLines($"/proc/{pid}/maps").Select(l => "maps " + SameMemory(Blanks().Replace(l, " "), memory))];
+        Dictionary<string, int> deleted = [];
+        List<string> lines = [.. File.ReadAllLines($"/proc/{pid}/maps").Select(l => "maps " + SameInode(Blanks().Replace(l, " "), deleted))];
         foreach (string file in s_files)
         {
             lines.Add($"{file} {Encoding.Latin1.GetString(File.ReadAllBytes($"/proc/{pid}/{file}"))}");
@@ -38,9 +38,9 @@ internal static partial class ProcSnapshot
         {
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
             bool pipe = target.StartsWith("pipe:");
-            lines.Add($"fd {fd} {(pipe ? "a pipe" : target)}");
+            lines.Add($"fd {fd} {(pipe ? "a pipe" : Number().Replace(target, "#N (deleted)"))}");
             lines.AddRange(File.ReadAllLines($"/proc/{pid}/fdinfo/{fd}").Where(l => !(pipe && l.StartsWith("ino:")))
-                .Select(l => $"fdinfo {fd} {(IsMemory(target) ? SameMemory(l, memory) : l)}"));
+                .Select(l => $"fdinfo {fd} {(IsDeleted(target) ? SameInode(l, deleted) : l)}"));
         }
 
         Dictionary<int, string[]> tasks = Numbers($"/proc/{pid}/task").ToDictionary(tid => tid, tid => File.ReadAllLines($"/proc/{pid}/task/{tid}/status"));
@@ -54,11 +54,11 @@ internal static partial class ProcSnapshot
         return lines;
     }
 
-    // Memory without a name gets new inodes; which mappings and descriptors belong together must stay.
-    private static string SameMemory(string line, Dictionary<string, int> known)
+    // Files without a name get new inodes; which mappings and descriptors belong together must stay.
+    private static string SameInode(string line, Dictionary<string, int> known)
     {
         string[] words = line.Split(' ', '\t');
-        int at = words.Length >= 6 && IsMemory(string.Join(' ', words[5..])) ? 4 : words[0] == "ino:" ? 1 : -1;
+        int at = words.Length >= 6 && IsDeleted(string.Join(' ', words[5..])) ? 4 : words[0] == "ino:" ? 1 : -1;
         if (at >= 0)
         {
             known.TryAdd(words[at], known.Count);
@@ -68,12 +68,16 @@ internal static partial class ProcSnapshot
         return string.Join(' ', words);
     }
 
-    private static bool IsMemory(string path) => path.EndsWith(" (deleted)") && (path.StartsWith("/memfd:") || path.StartsWith("/dev/zero"));
+    private static bool IsDeleted(string path) => path.EndsWith(" (deleted)");
 
     private static ulong Signals(string[] status, string name) => ulong.Parse(status.Single(l => l.StartsWith(name))[name.Length..], NumberStyles.HexNumber);
 
     private static IEnumerable<int> Numbers(string folder) =>
         Directory.GetFileSystemEntries(folder).Select(e => int.Parse(Path.GetFileName(e))).Order();
+
+    // A file that never had a name is called by its inode.
+    [GeneratedRegex("#[0-9]+ \\(deleted\\)$")]
+    private static partial Regex Number();
 
     [GeneratedRegex(" +")]
     private static partial Regex Blanks();

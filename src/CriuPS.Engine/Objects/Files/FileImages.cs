@@ -2,6 +2,7 @@ using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
@@ -9,8 +10,9 @@ namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>The images that open files are written to, and what has been written to them.</summary>
 /// <param name="set">The image set.</param>
+/// <param name="options">What the dump is asked to do.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class FileImages(ImageSet set, CancellationToken cancellation = default)
+internal sealed class FileImages(ImageSet set, DumpOptions options, CancellationToken cancellation)
 {
     private readonly Dictionary<(ulong Device, ulong Inode, long Position, int Flags), OrderedObjects<(int Pid, int Fd)>> _open = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
@@ -18,6 +20,9 @@ internal sealed class FileImages(ImageSet set, CancellationToken cancellation = 
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
     private uint _lastId;
+
+    /// <summary>Files that have lost their name.</summary>
+    public RemapImages Remaps { get; } = new(set, options, cancellation);
 
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryImages SharedMemory { get; } = new(set, cancellation);
@@ -46,7 +51,7 @@ internal sealed class FileImages(ImageSet set, CancellationToken cancellation = 
         if (!_named.TryGetValue(key, out uint id))
         {
             id = _named[key] = NextId();
-            Write(Memory.SharedMemory.Is(file) ? MemoryFile.Entry(file, id, this) : RegularFile.Entry(file, id));
+            Write(Memory.SharedMemory.Is(file) ? MemoryFile.Entry(file, id, this) : RegularFile.Save(file, id, this));
         }
 
         return id;
@@ -64,7 +69,7 @@ internal sealed class FileImages(ImageSet set, CancellationToken cancellation = 
     }
 }
 
-/// <summary>What the files of a restore share: pipes with more than one open end, memory without a name.</summary>
+/// <summary>What the files of a restore share: pipes with more than one open end, files and memory without a name.</summary>
 /// <param name="set">The image set.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
 internal sealed class FileOpening(ImageSet set, CancellationToken cancellation = default) : IDisposable
@@ -74,6 +79,9 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
 
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData;
+
+    /// <summary>Files that have lost their name.</summary>
+    public RemapOpening Remaps { get; } = new(set, cancellation);
 
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
@@ -115,6 +123,7 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
             write.Dispose();
         }
 
+        Remaps.Dispose();
         SharedMemory.Dispose();
     }
 }

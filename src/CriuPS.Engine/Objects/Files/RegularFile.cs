@@ -29,20 +29,17 @@ internal sealed class RegularFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        if (file.IsDeleted)
-        {
-            return ("the file has been deleted", "close it, or keep a name of it");
-        }
-
-        if (file.Link.StartsWith("/proc/"u8))
-        {
-            return ("it is a file of /proc", "close it before the dump");
-        }
-
-        return NamesTheSame(file) ? null : ("its path now leads to another file", "give the file its name back");
+        return file.Link.StartsWith("/proc/"u8) ? ("it is a file of /proc", "close it before the dump") : null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Entry(file, id);
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Save(file, id, images);
+
+    /// <summary>Saves an open file, a mapping's file, or a directory, with what else is needed to find it again.</summary>
+    public static FileEntry Save(OpenFile file, uint id, FileImages images)
+    {
+        images.Remaps.Save(file, id, images);
+        return Entry(file, id);
+    }
 
     /// <summary>The entry of an open file, of a mapping's file, or of a directory.</summary>
     public static FileEntry Entry(OpenFile file, uint id)
@@ -50,7 +47,7 @@ internal sealed class RegularFile : IFileKind
         RegFileEntry saved = new()
         {
             Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(),
-            Name = ByteString.CopyFrom(file.Link.Bytes), Mode = file.Status.st_mode,
+            Name = ByteString.CopyFrom(LostName.NameOf(file)), Mode = file.Status.st_mode,
         };
         if (file.Kind == FileStatus.S_IFREG)
         {
@@ -63,7 +60,11 @@ internal sealed class RegularFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
-        RegFileEntry saved = entry.Reg;
+        if (opening.Remaps.Validate(entry.Reg) is not { } saved)
+        {
+            return;
+        }
+
         string name = Display(saved);
         if (!FileStatus.TryOf(saved.Name.Span, out FileStatus.stat status, out int errno, ((int)saved.Flags & Fcntl.O_NOFOLLOW) == 0))
         {
@@ -86,13 +87,15 @@ internal sealed class RegularFile : IFileKind
         }
     }
 
-    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => Open(entry.Reg, (int)entry.Reg.Flags);
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => Open(entry.Reg, (int)entry.Reg.Flags, opening);
 
     /// <summary>Opens the file of an entry with given flags.</summary>
-    public static SafeFileHandle Open(RegFileEntry saved, int flags)
+    public static SafeFileHandle Open(RegFileEntry saved, int flags, FileOpening opening)
     {
         const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
-        SafeFileHandle handle = OpenAt.TryOpen(null, CString.From(saved.Name.Span), (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out int errno)
+        int errno = 0;
+        SafeFileHandle handle = opening.Remaps.TryOpen(saved, flags)
+            ?? OpenAt.TryOpen(null, CString.From(saved.Name.Span), (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out errno)
             ?? throw new KernelException($"open({Display(saved)}, 0x{flags:x})", errno) { Subject = Display(saved) };
         if (saved.Pos != 0 && (flags & Fcntl.O_PATH) == 0)
         {
@@ -130,10 +133,6 @@ internal sealed class RegularFile : IFileKind
 
     private static CriuException Mismatch(RegFileEntry saved, string reason, string remedy) =>
         new("FileChanged", CriuErrorKind.InvalidData, $"{Display(saved)} {reason}") { Subject = Display(saved), Remedy = remedy };
-
-    private static bool NamesTheSame(OpenFile file) =>
-        FileStatus.TryOf(file.Link.Bytes, out FileStatus.stat named, out _, followLinks: file.Kind != FileStatus.S_IFLNK)
-        && named.st_ino == file.Status.st_ino && named.st_dev == file.Status.st_dev;
 
     // The kernel's huge device number: 12 bits of major, 20 of minor, interleaved (include/linux/kdev_t.h, new_encode_dev).
     private static bool IsMemoryDevice(ulong device)

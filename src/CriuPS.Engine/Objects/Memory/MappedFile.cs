@@ -28,10 +28,12 @@ internal readonly record struct MappedFile(bool IsArea, ulong Id, int Flags)
             return opening.SharedMemory.OpenArea(entry);
         }
 
-        FileEntry saved = file((uint)entry.Shmid);
-        int flags = MappingRestore.OpenFlags(entry);
-        return saved.Type == FdTypes.Memfd ? opening.SharedMemory.OpenForMapping(saved.Memfd.InodeId, flags) : RegularFile.Open(saved.Reg, flags);
+        return Open(file((uint)entry.Shmid), MappingRestore.OpenFlags(entry), opening);
     }
+
+    /// <summary>Opens a file that a mapping, or the executable, has in whatever way it was open itself.</summary>
+    public static SafeFileHandle Open(FileEntry saved, int flags, FileOpening opening) => saved.Type == FdTypes.Memfd
+        ? opening.SharedMemory.OpenForMapping(saved.Memfd.InodeId, flags) : RegularFile.Open(saved.Reg, flags, opening);
 
     private static bool IsFile(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
 

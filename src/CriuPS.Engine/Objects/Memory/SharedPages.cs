@@ -24,11 +24,12 @@ internal static class SharedPages
         uint pagesId = set.NextPagesId();
         using SafeFileHandle pages = set.CreateRaw(ImageType.Pages, pagesId);
         using PageMapWriter map = new(set, ImageType.ShmemPageMap, id, pagesId);
-        foreach ((long start, long end) in DataRanges(file, size))
+        foreach ((long start, long end) in DataRanges.Of(file, size))
         {
+            // Ranges end at a page's border, but for the last one of a file that does not.
             long offset = map.PresentBytes;
-            map.Add((ulong)start, (ulong)(end - start) / Kernel.Memory.PageSize, PageFlags.Present);
-            FileCopy.Copy(file, start, pages, offset, Math.Min(end, size) - start, "shared memory", cancellation);
+            map.Add((ulong)start, (ulong)(end - start + Kernel.Memory.PageSize - 1) / Kernel.Memory.PageSize, PageFlags.Present);
+            FileCopy.Copy(file, start, pages, offset, end - start, "shared memory", cancellation);
         }
 
         // A file that ends inside of a page has a whole page in the images.
@@ -70,22 +71,4 @@ internal static class SharedPages
     public static PageMapChain? Open(ImageSet set, uint id, long size) =>
         PageMapChain.Open(set, ImageType.ShmemPageMap, id) ?? (size == 0 ? null : throw new ImageException(
             ImageException.MissingImage, set.FullName(ImageType.ShmemPageMap.FileName(id)), 0, "there is no such file, but shared memory needs it"));
-
-    private static IEnumerable<(long Start, long End)> DataRanges(SafeFileHandle file, long size)
-    {
-        for (long at = 0; at < size;)
-        {
-            long data = Fcntl.TrySeek(file, at, Fcntl.SEEK_DATA);
-            if (data == -Errno.ENXIO)
-            {
-                yield break;
-            }
-
-            Syscall.Check(data, "lseek(SEEK_DATA) in shared memory");
-            long hole = Syscall.Check(Fcntl.TrySeek(file, data, Fcntl.SEEK_HOLE), "lseek(SEEK_HOLE) in shared memory");
-            long end = (hole + Kernel.Memory.PageSize - 1) & -Kernel.Memory.PageSize;
-            yield return (data & -Kernel.Memory.PageSize, end);
-            at = end;
-        }
-    }
 }
