@@ -2,7 +2,7 @@
  * Kernel object: private anonymous vm_area_structs and their pages. Every protection, contents behind PROT_NONE, pages never
  * touched between written ones, pages only read (the zero page), zero-filled written pages, executable pages, locked
  * memory, MAP_NORESERVE, MAP_STACK, MAP_POPULATE, all kinds of madvise that stay on a mapping, discarded pages, a
- * huge-page-advised area, a mapping at the lowest address, and a MAP_GROWSDOWN one that must still grow.
+ * huge-page-advised area, a mapping at the lowest address, droppable memory, and a MAP_GROWSDOWN one that must still grow.
  */
 #include "target.h"
 
@@ -10,6 +10,9 @@
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
+#endif
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08
 #endif
 
 struct region
@@ -151,6 +154,36 @@ static void set_up_on_fault(void)
     target_fill(on_fault, 4 * TARGET_PAGE, 55, 0);
 }
 
+/* Memory that the kernel may take away at any time (MAP_DROPPABLE, since Linux 6.11): a page is what it was, or zeros. */
+static uint8_t *droppable;
+
+static void set_up_droppable(void)
+{
+    droppable = mmap(NULL, 3 * TARGET_PAGE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+    if (droppable == MAP_FAILED)
+    {
+        TARGET_EQUAL(EINVAL, errno);
+        return;
+    }
+    target_fill(droppable, 2 * TARGET_PAGE, 44, 0);
+}
+
+static void check_droppable(void)
+{
+    for (size_t page = 0; page < 2 && droppable != MAP_FAILED; page++)
+    {
+        uint8_t *at = droppable + page * TARGET_PAGE;
+        if (at[0] == target_byte(44, page * TARGET_PAGE) && at[1] == target_byte(44, page * TARGET_PAGE + 1))
+        {
+            target_verify(at, TARGET_PAGE, 44, page * TARGET_PAGE, "MAP_DROPPABLE");
+        }
+        else
+        {
+            target_verify_zero(at, TARGET_PAGE, "MAP_DROPPABLE");
+        }
+    }
+}
+
 /* A stack-like mapping whose start moves down as it is touched: 4 pages now, 40 in the end. */
 static uint8_t *stack_top;
 
@@ -181,6 +214,7 @@ static void grow(void)
 static void check_special(size_t grown)
 {
     TARGET_EQUAL(7, code());
+    check_droppable();
     target_verify_zero(zeros, 3 * TARGET_PAGE, "pages of zeros");
     target_verify(lowest, 2 * TARGET_PAGE, 77, 0, "lowest mapping");
     target_verify(on_fault, 4 * TARGET_PAGE, 55, 0, "MLOCK_ONFAULT");
@@ -202,6 +236,7 @@ int main(int argc, char **argv)
     set_up_lowest();
     set_up_on_fault();
     set_up_growing();
+    set_up_droppable();
     check_special(4);
 
     target_ready();

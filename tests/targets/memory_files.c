@@ -1,7 +1,8 @@
 /*
  * Kernel object: memory files (memfd_create), inodes with a name for people, seals, a mode, an owner and a size. Several open files
  * on one object with positions of their own, mappings shared and private, with and without a descriptor, every seal with what
- * it forbids and what it still allows, code written through one mapping and run in another, holes, an empty file.
+ * it forbids and what it still allows, code written through one mapping and run in another, holes, bytes behind the end, an empty
+ * file.
  */
 #include "target.h"
 
@@ -185,6 +186,17 @@ static void check_code(void)
     TARGET_EQUAL(code_writer[1], code());
 }
 
+/* A file of a few bytes whose whole page is used. */
+static uint8_t *beyond;
+
+static void set_up_beyond(void)
+{
+    int fd = make("beyond", 0, 10);
+    beyond = map(TARGET_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    target_fill(beyond, TARGET_PAGE, 8, 0);
+    TARGET_CHECK(close(fd) == 0);
+}
+
 /* A large file of holes. */
 static int sparse;
 static const size_t far = 3UL << 30;
@@ -209,6 +221,7 @@ static void check(void)
     check_sealed();
     check_other_seals();
     check_code();
+    target_verify(beyond, TARGET_PAGE, 8, 0, "page of which the file has a few bytes");
     check_sparse();
 }
 
@@ -219,6 +232,7 @@ int main(int argc, char **argv)
     set_up_sealed();
     set_up_other_seals();
     set_up_code();
+    set_up_beyond();
     set_up_sparse();
     check();
 

@@ -1,7 +1,7 @@
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>mmap(2), mprotect(2), mremap(2), madvise(2): constants (asm-generic/mman*.h, arch/x86/include/uapi/asm/mman.h) and own mappings.</summary>
-internal static class Memory
+internal static unsafe class Memory
 {
     public const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
     public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000;
@@ -25,9 +25,32 @@ internal static class Memory
             Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
             () => $"mmap({length} shared bytes)");
 
+    /// <summary>Reads a part of one page of a file as mappings of it see it, beyond the file's end too.</summary>
+    public static void ReadMapped(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, Span<byte> buffer)
+    {
+        ulong page = MapPage(file, offset, PROT_READ);
+        new ReadOnlySpan<byte>((byte*)page + offset % PageSize, buffer.Length).CopyTo(buffer);
+        Unmap(page, PageSize);
+    }
+
+    /// <summary>Writes a part of one page of a file through a mapping, beyond the file's end too.</summary>
+    public static void WriteMapped(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, ReadOnlySpan<byte> bytes)
+    {
+        ulong page = MapPage(file, offset, PROT_READ | PROT_WRITE);
+        bytes.CopyTo(new Span<byte>((byte*)page + offset % PageSize, bytes.Length));
+        Unmap(page, PageSize);
+    }
+
     public static void Protect(ulong address, ulong length, int protection) =>
         Syscall.Check(Syscall.Invoke(SyscallNumber.mprotect, (long)address, (long)length, protection), () => $"mprotect(0x{address:x})");
 
     public static void Unmap(ulong address, ulong length) =>
         Syscall.Check(Syscall.Invoke(SyscallNumber.munmap, (long)address, (long)length), () => $"munmap(0x{address:x})");
+
+    private static ulong MapPage(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, int protection)
+    {
+        using var hold = new DescriptorHold(file);
+        long result = Syscall.Invoke(SyscallNumber.mmap, 0, PageSize, protection, MAP_SHARED, hold.Number, offset & -PageSize);
+        return (ulong)Syscall.Check(result, () => $"mmap of a file's page at 0x{offset:x}");
+    }
 }

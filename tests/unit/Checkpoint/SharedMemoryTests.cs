@@ -45,8 +45,8 @@ public sealed class SharedMemoryTests
     {
         using Target target = Dumped("memory_files");
         using ImageSet images = ImageSet.Open(target.Images);
-        Assert.Equal(6, images.ReadAll<MemfdInodeEntry>(ImageType.MemFdInode).Count());
-        Assert.Equal(5, images.ListFiles().Count(f => f.Type == ImageType.ShmemPageMap));
+        Assert.Equal(7, images.ReadAll<MemfdInodeEntry>(ImageType.MemFdInode).Count());
+        Assert.Equal(6, images.ListFiles().Count(f => f.Type == ImageType.ShmemPageMap));
     }
 
     [Fact]

@@ -44,7 +44,8 @@ internal sealed class Mapping
     public bool IsSharedMemory => (Status & VmaStatus.MemFd) != 0;
 
     /// <summary>Whether pages of its own can be in it: those of private mappings, and the vDSO.</summary>
-    public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso)) != 0;
+    /// <remarks>What is in droppable memory may be gone at any time, and its program knows that: it is not saved.</remarks>
+    public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso)) != 0 && !Has(VmFlags.Droppable);
 
     /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
     public (string Reason, string Remedy)? Objection()
@@ -70,9 +71,9 @@ internal sealed class Mapping
             return ("it is a shadow stack", "start the program without GLIBC_TUNABLES=glibc.cpu.hwcaps=SHSTK");
         }
 
-        if ((Flags & (VmFlags.Sealed | VmFlags.Droppable)) != 0)
+        if ((Flags & VmFlags.Sealed) != 0)
         {
-            return ($"it is {((Flags & VmFlags.Sealed) != 0 ? "sealed (mseal)" : "droppable memory")}", "this kind of memory is not supported");
+            return ("it is sealed (mseal)", "this kind of memory is not supported");
         }
 
         if ((Flags & NotOurs) != 0 || path.StartsWith("anon_inode:", StringComparison.Ordinal) || path is "[uprobes]"
@@ -98,7 +99,7 @@ internal sealed class Mapping
     public VmaEntry ToEntry()
     {
         bool anonymous = (Status & VmaStatus.AnonymousPrivate) != 0 || IsSpecial;
-        int flags = Vma.Shared ? Kernel.Memory.MAP_SHARED : Kernel.Memory.MAP_PRIVATE;
+        int flags = Vma.Shared ? Kernel.Memory.MAP_SHARED : Has(VmFlags.Droppable) ? Kernel.Memory.MAP_DROPPABLE : Kernel.Memory.MAP_PRIVATE;
         flags |= anonymous ? Kernel.Memory.MAP_ANONYMOUS : 0;
         flags |= Has(VmFlags.GrowsDown) ? Kernel.Memory.MAP_GROWSDOWN : 0;
         flags |= Has(VmFlags.Locked) ? Kernel.Memory.MAP_LOCKED : 0;

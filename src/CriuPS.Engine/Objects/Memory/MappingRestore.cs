@@ -27,7 +27,8 @@ internal static class MappingRestore
     public static uint Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
     {
         // Shared anonymous memory has a file behind it, although its entry may say that it is anonymous.
-        const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_GROWSDOWN | Kernel.Memory.MAP_NORESERVE;
+        const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_DROPPABLE | Kernel.Memory.MAP_GROWSDOWN
+            | Kernel.Memory.MAP_NORESERVE;
         uint kept = fd < 0 ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
         uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
         long flags = (entry.Flags & kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;

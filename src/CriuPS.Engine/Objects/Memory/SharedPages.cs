@@ -1,3 +1,4 @@
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
@@ -30,11 +31,33 @@ internal static class SharedPages
             long offset = map.PresentBytes;
             map.Add((ulong)start, (ulong)(end - start + Kernel.Memory.PageSize - 1) / Kernel.Memory.PageSize, PageFlags.Present);
             FileCopy.Copy(file, start, pages, offset, end - start, "shared memory", cancellation);
+            if (end % Kernel.Memory.PageSize != 0)
+            {
+                SaveRest(file, end, pages, offset + (end - start));
+            }
         }
 
-        // A file that ends inside of a page has a whole page in the images.
-        InodeAttributes.SetLength(pages, map.PresentBytes);
         return (long)map.Pages;
+    }
+
+    // A file that ends inside of a page has a whole page in the images: mappings see all of it, and keep what they put behind the end.
+    private static void SaveRest(SafeFileHandle file, long end, SafeFileHandle pages, long offset)
+    {
+        byte[] rest = new byte[Kernel.Memory.PageSize - end % Kernel.Memory.PageSize];
+        Kernel.Memory.ReadMapped(file, end, rest);
+        if (FileAt.TryWriteAllAt(pages, rest, offset) is not 0 and int errno)
+        {
+            throw new KernelException("write of shared memory", errno) { Remedy = ImageWriter.RemedyFor(errno) };
+        }
+    }
+
+    private static void RestoreRest(SafeFileHandle pages, long offset, SafeFileHandle file, long end)
+    {
+        byte[] rest = new byte[Kernel.Memory.PageSize - end % Kernel.Memory.PageSize];
+        if (RandomAccess.Read(pages, rest, offset) == rest.Length && rest.AsSpan().ContainsAnyExcept((byte)0))
+        {
+            Kernel.Memory.WriteMapped(file, end, rest);
+        }
     }
 
     /// <summary>Fills a new object of the right size.</summary>
@@ -58,6 +81,11 @@ internal static class SharedPages
                 if (FileCopy.Copy(pages, extent.Offset, file, (long)extent.Address, length, "shared memory", cancellation) != length)
                 {
                     throw new ImageException(ImageException.TruncatedImage, "pages", extent.Offset, "the pages file ends too early");
+                }
+
+                if ((ulong)size < extent.End && size % Kernel.Memory.PageSize != 0)
+                {
+                    RestoreRest(pages, extent.Offset + length, file, size);
                 }
 
                 count += (long)extent.Pages;
