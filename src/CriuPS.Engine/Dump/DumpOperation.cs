@@ -48,6 +48,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation);
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
+        bool finished = false;
         try
         {
             using TreeCapture capture = new(tracer, frozen, images, options, events);
@@ -68,6 +69,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             Tell(Stage.Images, "writing images to disk");
             images.Complete(ProcessImages.Inventory(), cancellation: cancellation);
             options.Hooks?.Reach(HookPoint.PostDump, options.Pid);
+            finished = true;
             frozen.Finish(options.FinalState);
             freeze ??= Stopwatch.GetElapsedTime(frozenAt);
             if (options.FinalState == FinalState.Kill)
@@ -80,6 +82,12 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         }
         catch
         {
+            if (!finished)
+            {
+                // While the tree still stands: it must not meet what was put beside its files.
+                images.TakeBack();
+            }
+
             frozen.Release();
             throw;
         }

@@ -80,6 +80,15 @@ public sealed partial class ImageSet
         }
     }
 
+    /// <summary>Removes what was announced by <see cref="AlsoDiscard"/>; what cannot be removed is left to <see cref="Discard"/>, which tells so.</summary>
+    internal void TakeBack()
+    {
+        lock (_lock)
+        {
+            _undo.RemoveAll(u => u.Undo() is 0 or Errno.ENOENT);
+        }
+    }
+
     /// <summary>Makes a writer of a file; the file itself comes with the first write. The set closes it when it is completed.</summary>
     /// <param name="type">The kind of file; neither raw nor the inventory.</param>
     /// <param name="id">The id in its name.</param>
