@@ -144,6 +144,11 @@ int main(int count, char **arguments)
     start(thread, 0, (struct timespec){0, 20000000}, (struct timespec){0, 20000000});
     start(tick, 0, (struct timespec){0, 20000000}, (struct timespec){0, 20000000});
     start(blocked, 0, (struct timespec){0, 1000000}, (struct timespec){0, 0});
+    sigset_t pending;
+    do
+    {
+        TARGET_CHECK(sigpending(&pending) == 0);
+    } while (!sigismember(&pending, SIGRTMIN + 4));
     target_ready();
 
     int64_t begin = target_now();

@@ -107,7 +107,7 @@ internal static class VdsoFeatures
         (registers.si, registers.di, registers.bp) = ((uint)arguments[3], (uint)arguments[4], (uint)arguments[5]);
         Ptrace.SetRegSet(child.Pid, Ptrace.NT_PRSTATUS, bytes);
         Ptrace.SingleStep(child.Pid);
-        child.Task.AwaitTrap(TimeSpan.FromSeconds(10), step: true);
+        child.Task.AwaitTrap(TimeSpan.FromSeconds(10));
         Ptrace.GetRegSet(child.Pid, Ptrace.NT_PRSTATUS, bytes);
         return (uint)registers.ax;
     }

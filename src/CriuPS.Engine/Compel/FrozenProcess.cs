@@ -68,10 +68,7 @@ internal sealed class FrozenProcess : IDisposable
     {
         foreach (Tracee task in _tasks)
         {
-            if (!task.Released)
-            {
-                ReleaseOne(task);
-            }
+            task.Release();
         }
     }
 
@@ -108,19 +105,6 @@ internal sealed class FrozenProcess : IDisposable
     }
 
     public void Dispose() => Proc.Dispose();
-
-    private static void ReleaseOne(Tracee task)
-    {
-        try
-        {
-            task.Detach();
-        }
-        catch (KernelException e) when (e.Errno == Errno.ESRCH)
-        {
-            // Killed by somebody else meanwhile: there is nothing left to let go.
-            task.Forget();
-        }
-    }
 
     private Tracee? TrySeize(Tracer tracer, int tid)
     {

@@ -12,6 +12,7 @@ internal sealed class Tracee
     private readonly Tracer _tracer;
     private readonly List<int> _heldSignals = [];
     private bool _running;
+    private bool _inSyscall;
 
     private Tracee(Tracer tracer, int pid, int tid)
     {
@@ -108,6 +109,7 @@ internal sealed class Tracee
     {
         if (Original is { } original)
         {
+            LeaveSyscall();
             Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, original.General);
             Ptrace.SetSigMask(Tid, original.SignalMask);
         }
@@ -116,20 +118,26 @@ internal sealed class Tracee
     /// <summary>Gives the task new registers and signal mask, of another life.</summary>
     public void Load(TaskRegisters registers)
     {
+        LeaveSyscall();
         Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, registers.General);
         Ptrace.SetRegSet(Tid, Architecture.ExtendedRegisterSet, registers.Extended);
         Ptrace.SetSigMask(Tid, registers.SignalMask);
     }
 
     /// <summary>Runs one system call where the syscall instruction is; the result is the kernel's (a value or -errno).</summary>
+    /// <remarks>
+    /// From one stop at its entry to one at its exit. A single step would bring a SIGTRAP, which the kernel forces upon a task that blocks or ignores it
+    /// by setting the process's action to the default (kernel/signal.c, force_sig_info_to_task).
+    /// </remarks>
     public long RunSyscall(ulong at, long number, params ReadOnlySpan<ulong> arguments)
     {
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareSyscall(general, at, number, arguments);
         Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
-        Ptrace.SingleStep(Tid);
-        AwaitTrap(TimeSpan.FromMinutes(10), step: true);
+        RunToSyscallStop();
+        RunToSyscallStop();
+        _inSyscall = true;
         Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
         return Architecture.SyscallResult(general);
     }
@@ -142,11 +150,12 @@ internal sealed class Tracee
         Architecture.PrepareInterpreter(general, interpreter, program);
         Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
         Ptrace.Continue(Tid);
+        _inSyscall = false;
         _running = true;
     }
 
     /// <summary>Waits until the task runs into the trap at the end of a program.</summary>
-    public void AwaitTrap(TimeSpan patience, bool step = false)
+    public void AwaitTrap(TimeSpan patience)
     {
         while (true)
         {
@@ -158,15 +167,7 @@ internal sealed class Tracee
                 return;
             }
 
-            HoldOrThrow(status);
-            if (step)
-            {
-                Ptrace.SingleStep(Tid);
-            }
-            else
-            {
-                Ptrace.Continue(Tid);
-            }
+            Ptrace.Continue(Tid, Hold(status));
         }
     }
 
@@ -179,8 +180,7 @@ internal sealed class Tracee
         }
 
         ThrowIfGone(status);
-        HoldOrThrow(status);
-        Ptrace.Continue(Tid);
+        Ptrace.Continue(Tid, Hold(status));
     }
 
     /// <summary>Stops the task again wherever it is; one that stands still is left alone.</summary>
@@ -202,18 +202,9 @@ internal sealed class Tracee
     /// <summary>Waits until a task stands that was asked to stop.</summary>
     public void AwaitInterrupt()
     {
-        while (_running)
+        if (_running)
         {
-            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(1), cancellable: false);
-            ThrowIfGone(status);
-            if (status.IsEventStop)
-            {
-                _running = false;
-                return;
-            }
-
-            HoldOrThrow(status);
-            Ptrace.Continue(Tid);
+            AwaitEventStop();
         }
     }
 
@@ -241,29 +232,90 @@ internal sealed class Tracee
         }
     }
 
+    /// <summary>Lets the task go if it is still there: it may have been killed, or its process may have ended.</summary>
+    public void Release()
+    {
+        try
+        {
+            Detach();
+        }
+        catch (KernelException e) when (e.Errno == Errno.ESRCH)
+        {
+            Forget();
+        }
+    }
+
     /// <summary>Notes that the task is dead and needs no more care.</summary>
     public void Forget() => Released = true;
 
     private void Current(Span<byte> general) => Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
 
-    // Only signals that cannot be blocked come here: a stop is kept for later, a fault is the end.
-    private void HoldOrThrow(WaitStatus status)
+    private void RunToSyscallStop()
     {
-        if (status.IsEventStop || status.StopSignal == Signals.SIGTRAP)
+        int signal = 0;
+        while (true)
         {
-            return;
-        }
+            Ptrace.ContinueToSyscall(Tid, signal);
+            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(10), cancellable: false);
+            ThrowIfGone(status);
+            if (status.IsSyscallStop)
+            {
+                return;
+            }
 
-        if (status.StopSignal is Signals.SIGSEGV or Signals.SIGBUS or Signals.SIGILL or Signals.SIGFPE)
-        {
-            throw new CriuException(
-                "TaskFaulted",
-                CriuErrorKind.KernelFailure,
-                $"task {Tid} faulted with signal {status.StopSignal} at 0x{InstructionPointer():x} while it ran for us") { Pid = Pid };
+            signal = Hold(status);
         }
-
-        _heldSignals.Add(status.StopSignal);
     }
+
+    // From the exit of a system call to a stop in which the kernel looks at signals and interrupted calls, as it was when the task was frozen.
+    private void LeaveSyscall()
+    {
+        if (_inSyscall)
+        {
+            Ptrace.Interrupt(Tid);
+            Ptrace.Continue(Tid);
+            AwaitEventStop();
+            _inSyscall = false;
+        }
+    }
+
+    private void AwaitEventStop()
+    {
+        while (true)
+        {
+            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(1), cancellable: false);
+            ThrowIfGone(status);
+            if (status.IsEventStop)
+            {
+                _running = false;
+                return;
+            }
+
+            Ptrace.Continue(Tid, Hold(status));
+        }
+    }
+
+    // Only few signals come here although all are blocked. A stop is kept for later. A fault of our own is the end; one that waited in the task's queue
+    // before is taken out with the trap of a program's end (kernel/signal.c, dequeue_synchronous_signal) and goes back: that one is still blocked.
+    private int Hold(WaitStatus status)
+    {
+        int signal = status.StopSignal;
+        if (status.IsEventStop || signal == Signals.SIGTRAP)
+        {
+            return 0;
+        }
+
+        if (signal is Signals.SIGSEGV or Signals.SIGBUS or Signals.SIGILL or Signals.SIGFPE or Signals.SIGSYS)
+        {
+            return (Ptrace.GetSigMask(Tid) & (1UL << (signal - 1))) != 0 ? signal : throw Faulted(signal);
+        }
+
+        _heldSignals.Add(signal);
+        return 0;
+    }
+
+    private CriuException Faulted(int signal) =>
+        new("TaskFaulted", CriuErrorKind.KernelFailure, $"task {Tid} faulted with signal {signal} at 0x{InstructionPointer():x} while it ran for us") { Pid = Pid };
 
     private void ThrowIfGone(WaitStatus status)
     {

@@ -115,7 +115,7 @@ internal sealed class Inspection
         List<Mapping> mappings = [];
         foreach (SmapsEntry entry in ProcSmaps.ReadFlags(Proc))
         {
-            Mapping mapping = new(entry.Vma, entry.Flags);
+            Mapping mapping = new(entry);
             mappings.Add(mapping);
             if (mapping.Objection() is { } objection)
             {

@@ -46,6 +46,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             set.WriteSingle(ImageType.Core, (ulong)task.VirtualTid, task.Core);
         }
 
+        WriteExtra(process);
         set.WriteSingle(ImageType.Ids, (ulong)process.Pid, ids);
         WriteTree(process.Stat, parent, process.Tasks.Select(t => (uint)t.VirtualTid));
     }
@@ -112,6 +113,18 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
 
         process.Mm.Vmas.AddRange(GuardRegions.Find(process.Proc, process.Mappings));
         set.WriteSingle(ImageType.Mm, (ulong)process.Pid, process.Mm);
+    }
+
+    private void WriteExtra(ProcessDump process)
+    {
+        process.Extra.Mappings.AddRange(process.Mappings.Select(mapping => mapping.ToExtra()).OfType<CriupsMappingEntry>());
+        foreach (TaskDump task in process.Tasks)
+        {
+            task.Extra.Tid = (uint)task.VirtualTid;
+            process.Extra.Threads.Add(task.Extra);
+        }
+
+        set.WriteSingle(ImageType.CriupsProcess, (ulong)process.Pid, process.Extra);
     }
 
     private static bool IsVvar(VmaEntry entry) => ((VmaStatus)entry.Status & VmaStatus.Vvar) != 0;

@@ -53,6 +53,10 @@ public sealed partial class ImageType
     public static ImageType PageMap { get; } =
         Framed<PagemapHead>("PAGEMAP", "pagemap-%u.img", 0x56084025, following: new EntryType<PagemapEntry>());
 
+    /// <summary>What CRIU's images cannot say of a process; the id is the pid. No tool of CRIU takes a name without .img for an image.</summary>
+    public static ImageType CriupsProcess { get; } =
+        Framed<CriupsProcessEntry>("CRIUPS_PROCESS", "criups-process-%u", 0x43525001, single: true);
+
     // Memory that is shared, and the bytes of all pages.
 
     /// <summary>Which pages of a shared object are in which place; the id is that of the object.</summary>
@@ -87,6 +91,9 @@ public sealed partial class ImageType
     /// <summary>Contents of pipes.</summary>
     public static ImageType PipesData { get; } =
         Framed<PipeDataEntry>("PIPES_DATA", "pipes-data.img", 0x56453709, payload: ImagePayload.PipeData);
+
+    /// <summary>The packets of pipes.</summary>
+    public static ImageType CriupsPipes { get; } = Framed<CriupsPipeEntry>("CRIUPS_PIPES", "criups-pipes", 0x43525002);
 
     /// <summary>Contents of named pipes.</summary>
     public static ImageType FifoData { get; } =
@@ -305,8 +312,8 @@ public sealed partial class ImageType
     /// <summary>All kinds, those of present versions before those that are only read.</summary>
     public static IReadOnlyList<ImageType> All { get; } =
     [
-        Inventory, PsTree, StatsDump, StatsRestore, CpuInfo, Cgroup, Seccomp, AppArmor, Core, Ids, Mm, Fs, PageMap, ShmemPageMap, Pages,
-        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
+        Inventory, PsTree, StatsDump, StatsRestore, CpuInfo, Cgroup, Seccomp, AppArmor, Core, Ids, Mm, Fs, CriupsProcess, PageMap, ShmemPageMap, Pages,
+        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
         BpfMapData, IrmapCache, UtsNs, IpcNsVar, IpcNsShm, IpcNsMsg, IpcNsSem, MountPoints, NetDev, NetNs, IfAddr, Route, Route6, Rule,
         IpTables, Ip6Tables, NfTables, TmpfsByDevice, Autofs, BinfmtMisc, UserNs, NetNsConntrack, NetNsExpectations, TimeNs, PidNs,
         RegFiles, ExtFiles, NsFiles, EventFdFiles, EventPollFiles, EventPollTargets, SignalFdFiles, InotifyFiles, InotifyWatches,

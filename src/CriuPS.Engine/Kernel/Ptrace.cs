@@ -14,6 +14,10 @@ internal static unsafe class Ptrace
 
     public const int PTRACE_O_TRACESYSGOOD = 1, PTRACE_O_EXITKILL = 1 << 20, PTRACE_O_SUSPEND_SECCOMP = 1 << 21;
     public const int PTRACE_EVENT_STOP = 128;
+
+    /// <summary>What PTRACE_O_TRACESYSGOOD adds to the signal of a system-call stop.</summary>
+    public const int SyscallStop = 0x80;
+
     public const int PTRACE_PEEKSIGINFO_SHARED = 1;
 
     public const int NT_PRSTATUS = 1, NT_X86_XSTATE = 0x202;
@@ -67,6 +71,10 @@ internal static unsafe class Ptrace
 
     public static void SingleStep(int tid) =>
         Syscall.Check(Request(PTRACE_SINGLESTEP, tid, 0, 0), () => $"ptrace(PTRACE_SINGLESTEP, {tid})");
+
+    /// <summary>Lets the task run until the next entry or exit of a system call.</summary>
+    public static void ContinueToSyscall(int tid, int signal = 0) =>
+        Syscall.Check(Request(PTRACE_SYSCALL, tid, 0, signal), () => $"ptrace(PTRACE_SYSCALL, {tid})");
 
     public static void Detach(int tid, int signal = 0) =>
         Syscall.Check(Request(PTRACE_DETACH, tid, 0, signal), () => $"ptrace(PTRACE_DETACH, {tid})");

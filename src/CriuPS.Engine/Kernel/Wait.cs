@@ -23,6 +23,9 @@ internal readonly record struct WaitStatus(int Tid, int Status)
     /// <summary>The ptrace event of the stop, 0 where there is none.</summary>
     public int Event => Status >> 16;
 
+    /// <summary>Whether it stands at the entry or exit of a system call (PTRACE_O_TRACESYSGOOD).</summary>
+    public bool IsSyscallStop => IsStopped && StopSignal == (Signals.SIGTRAP | Ptrace.SyscallStop) && Event == 0;
+
     public bool IsEventStop => IsStopped && Event == Ptrace.PTRACE_EVENT_STOP;
 
     public override string ToString() =>

@@ -27,6 +27,9 @@ internal sealed class ProcessDump
     /// <summary>The image of its memory layout.</summary>
     public MmEntry Mm { get; } = new();
 
+    /// <summary>What CRIU's images have no place for.</summary>
+    public CriupsProcessEntry Extra { get; } = new();
+
     /// <summary>Its name for people.</summary>
     public string Name => Stat.Comm.ToDisplayString();
 }

@@ -22,6 +22,9 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     /// <summary>/proc/PID/task/TID/status.</summary>
     public required ProcStatus Status { get; init; }
 
+    /// <summary>What that image has no place for.</summary>
+    public CriupsThreadEntry Extra { get; } = new();
+
     /// <summary>The image that is being filled.</summary>
     public CoreEntry Core { get; } = new() { Mtype = CoreEntry.Types.march.X8664, ThreadCore = new ThreadCoreEntry() };
 }

@@ -12,6 +12,12 @@ namespace CriuPS.Engine.Objects;
 /// <param name="Batch">Takes the operations that it will run.</param>
 internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry LeaderCore, MmEntry Mm, RemoteBatch Batch)
 {
+    /// <summary>What CRIU's images cannot say of its process; null in sets that CRIU made.</summary>
+    public CriupsProcessEntry? ProcessExtra { get; init; }
+
+    /// <summary>What CRIU's images cannot say of it; null in sets that CRIU made.</summary>
+    public CriupsThreadEntry? Extra => ProcessExtra?.Threads.FirstOrDefault(thread => thread.Tid == Tid);
+
     /// <summary>Whether it is the thread group's leader, which also stands for the process.</summary>
     public bool IsLeader => Pid == Tid;
 }

@@ -110,12 +110,13 @@ internal sealed class MemoryRestore
         }
     }
 
-    /// <summary>Gives every mapping its protection, advice and lock, puts guards in, and the vDSO in its place.</summary>
+    /// <summary>Gives every mapping its protection, advice, lock and name, puts guards in, and the vDSO in its place.</summary>
     public void Settle()
     {
+        Dictionary<ulong, CriupsMappingEntry> extras = _saved.Extra?.Mappings.ToDictionary(extra => extra.Start) ?? [];
         foreach (VmaEntry entry in _saved.Mappings)
         {
-            MappingRestore.Settle(_batch, entry, _protections[entry]);
+            MappingRestore.Settle(_batch, entry, extras.GetValueOrDefault(entry.Start), _protections[entry]);
         }
 
         foreach (VmaEntry guard in _saved.Mm.Vmas.Where(GuardRegions.IsGuard))

@@ -5,6 +5,7 @@ using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Cpu;
 using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Signals;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Restore;
@@ -104,6 +105,7 @@ internal sealed class ProcessRestore : IDisposable
         if (_ownsChannel)
         {
             _channel.AddClose();
+            RestoreOwners();
         }
 
         foreach ((_, TaskRestore restore, _) in _tasks)
@@ -114,15 +116,18 @@ internal sealed class ProcessRestore : IDisposable
             }
         }
 
-        foreach ((_, _, RemoteBatch batch) in _tasks)
+        // The leader comes last: what belongs to the process and is reset by any thread's credentials (dumpable) is among its states.
+        foreach ((_, _, RemoteBatch batch) in _tasks.Skip(1))
         {
             batch.Start();
         }
 
-        foreach ((_, _, RemoteBatch batch) in _tasks)
+        foreach ((_, _, RemoteBatch batch) in _tasks.Skip(1))
         {
             batch.Finish();
         }
+
+        _batch.Run();
     }
 
     /// <summary>The last step: every task gets its registers; the arena goes away.</summary>
@@ -134,6 +139,7 @@ internal sealed class ProcessRestore : IDisposable
         }
 
         Tracee leader = _tasks[0].Task;
+        SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
         Syscall.Check(leader.RunSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size), "munmap of the restorer");
         leader.Load(Registers(_saved.LeaderCore));
     }
@@ -196,5 +202,17 @@ internal sealed class ProcessRestore : IDisposable
         _batch.Run();
     }
 
-    private TaskRestore NewTask(int tid, CoreEntry core, RemoteBatch batch) => new(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch);
+    private void RestoreOwners()
+    {
+        foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
+        {
+            if (FileOwner.In(_saved.File(descriptor.Id, $"fd {descriptor.Fd}")) is { } owner)
+            {
+                FileOwner.Restore(_batch, (int)descriptor.Fd, owner);
+            }
+        }
+    }
+
+    private TaskRestore NewTask(int tid, CoreEntry core, RemoteBatch batch) =>
+        new(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch) { ProcessExtra = _saved.Extra };
 }

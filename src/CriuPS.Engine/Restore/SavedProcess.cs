@@ -32,6 +32,9 @@ internal sealed class SavedProcess : IDisposable
 
     public required FsEntry Fs { get; init; }
 
+    /// <summary>What CRIU's images cannot say of it; null in sets that CRIU made.</summary>
+    public required CriupsProcessEntry? Extra { get; init; }
+
     /// <summary>The images of its tasks by tid, the leader first.</summary>
     public required IReadOnlyList<(int Tid, CoreEntry Core)> Cores { get; init; }
 
@@ -60,6 +63,7 @@ internal sealed class SavedProcess : IDisposable
             Ids = ids,
             Mm = images.ReadSingle<MmEntry>(ImageType.Mm, tree.Pid),
             Fs = images.ReadSingle<FsEntry>(ImageType.Fs, tree.Pid),
+            Extra = images.TryReadSingle(ImageType.CriupsProcess, tree.Pid, out CriupsProcessEntry? extra) ? extra : null,
             Cores = [((int)tree.Pid, leader), .. threads],
             Descriptors = [.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId).OrderBy(d => d.Fd)],
             Pages = PageMapChain.Open(images, ImageType.PageMap, tree.Pid),

@@ -70,7 +70,8 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
             foreach (Tracee task in process.Tasks)
             {
-                task.Detach();
+                // A process may end as soon as its first task runs.
+                task.Release();
             }
         }
     }

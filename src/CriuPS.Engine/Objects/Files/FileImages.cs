@@ -19,6 +19,7 @@ internal sealed class FileImages(ImageSet set, DumpOptions options, Cancellation
     private readonly HashSet<ulong> _pipes = [];
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
+    private readonly ImageWriter _packets = set.CreateWriter(ImageType.CriupsPipes);
     private uint _lastId;
 
     /// <summary>Files that have lost their name.</summary>
@@ -62,6 +63,8 @@ internal sealed class FileImages(ImageSet set, DumpOptions options, Cancellation
     /// <summary>Whether a pipe's content is not yet written.</summary>
     public bool IsNewPipe(ulong inode) => _pipes.Add(inode);
 
+    public void WritePackets(CriupsPipeEntry entry) => _packets.Write(entry);
+
     public void WritePipeData(PipeDataEntry entry, ReadOnlySpan<byte> content)
     {
         _pipesData.Write(entry);
@@ -80,6 +83,8 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
 
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData;
 
+    private ILookup<uint, CriupsPipeEntry>? _packets;
+
     /// <summary>Files that have lost their name.</summary>
     public RemapOpening Remaps { get; } = new(set, cancellation);
 
@@ -88,6 +93,10 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
 
     /// <summary>What a pipe held; the image of all pipes is read once.</summary>
     public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData())[id];
+
+    /// <summary>The lengths of the packets that a pipe held; null for a stream of bytes.</summary>
+    public IReadOnlyList<uint>? Packets(uint id) =>
+        (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id].FirstOrDefault()?.Packets;
 
     /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
     public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));

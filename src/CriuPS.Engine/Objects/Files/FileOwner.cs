@@ -1,8 +1,108 @@
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using Microsoft.Win32.SafeHandles;
+
 namespace CriuPS.Engine.Objects.Files;
 
-/// <summary>Who is told when a file becomes ready (fcntl(2), F_SETOWN and F_SETSIG).</summary>
+/// <summary>
+/// Who is told when a file becomes ready, and by which signal (struct fown_struct, fcntl(2)). F_GETOWN_EX, F_GETOWNER_UIDS and F_GETSIG tell it of the very
+/// open file; the process itself sets it again by F_SETOWN_EX and F_SETSIG, with the user ids that set it then, because the kernel notes the caller's.
+/// </summary>
 internal static class FileOwner
 {
+    private const int F_SETSIG = 10, F_SETOWN_EX = 15, F_GETOWN_EX = 16, F_GETOWNER_UIDS = 17;
+    private const uint F_OWNER_TID = 0;
+    private const int SecureNoSetuidFixup = 1 << 2;
+
+    /// <summary>struct f_owner_ex.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct f_owner_ex
+    {
+        public int type;
+        public int pid;
+    }
+
+    /// <summary>struct of two uid_t, as F_GETOWNER_UIDS fills it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct UserIds
+    {
+        public uint uid;
+        public uint euid;
+    }
+
     /// <summary>Nobody.</summary>
     public static FownEntry None() => new() { Uid = 0, Euid = 0, Signum = 0, PidType = 0, Pid = 0 };
+
+    /// <summary>The owner of an open file.</summary>
+    /// <exception cref="RefusedException">It is another process, which will not be there at a restore.</exception>
+    public static FownEntry Save(OpenFile file, SafeFileHandle handle)
+    {
+        FownEntry saved = None();
+        if ((file.FileFlags & Fcntl.O_PATH) != 0)
+        {
+            return saved;
+        }
+
+        saved.Signum = (uint)Fcntl.Control(handle, Fcntl.F_GETSIG);
+        f_owner_ex owner = Fcntl.Get<f_owner_ex>(handle, F_GETOWN_EX);
+        if (owner.pid != 0)
+        {
+            RefuseForeign(file, owner);
+            UserIds ids = Fcntl.Get<UserIds>(handle, F_GETOWNER_UIDS);
+            (saved.Uid, saved.Euid, saved.PidType, saved.Pid) = (ids.uid, ids.euid, (uint)owner.type, (uint)owner.pid);
+        }
+
+        return saved;
+    }
+
+    /// <summary>Adds the operations that set the owner of a descriptor.</summary>
+    /// <param name="batch">The process, its threads born, its credentials still ours.</param>
+    /// <param name="fd">Any of its descriptors of the file.</param>
+    /// <param name="saved">The image.</param>
+    public static void Restore(RemoteBatch batch, int fd, FownEntry saved)
+    {
+        if (saved.Signum != 0)
+        {
+            batch.Add($"fcntl(F_SETSIG) of fd {fd}", SyscallNumber.fcntl, fd, F_SETSIG, (long)saved.Signum);
+        }
+
+        if (saved.Pid == 0)
+        {
+            return;
+        }
+
+        uint uid = (uint)Syscall.Invoke(SyscallNumber.getuid), euid = (uint)Syscall.Invoke(SyscallNumber.geteuid);
+        bool others = (uid, euid) != (saved.Uid, saved.Euid);
+        SyscallProgram program = batch.Room(4, 8);
+        if (others)
+        {
+            // So that the privileges stay while the ids are others'.
+            program.Add("prctl(PR_SET_SECUREBITS)", SyscallNumber.prctl, Prctl.PR_SET_SECUREBITS, SecureNoSetuidFixup);
+            program.Add($"setresuid({saved.Uid}, {saved.Euid})", SyscallNumber.setresuid, (long)saved.Uid, (long)saved.Euid, (long)euid);
+        }
+
+        ulong owner = program.Put(new f_owner_ex { type = (int)saved.PidType, pid = (int)saved.Pid });
+        program.Add($"fcntl(F_SETOWN_EX) of fd {fd} to {saved.Pid}", SyscallNumber.fcntl, fd, F_SETOWN_EX, owner);
+        if (others)
+        {
+            program.Add("setresuid", SyscallNumber.setresuid, (long)uid, (long)euid, (long)euid);
+        }
+    }
+
+    /// <summary>The owner in an entry; null for kinds that have none.</summary>
+    public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown;
+
+    private static void RefuseForeign(OpenFile file, f_owner_ex owner)
+    {
+        bool own = owner.type == F_OWNER_TID ? Directory.Exists($"/proc/{file.Pid}/task/{owner.pid}") : owner.pid == file.Pid;
+        if (!own)
+        {
+            Refusal refusal = new(
+                file.Pid, "", file.ToString(), $"it signals process or group {owner.pid}, which is not dumped with it", "let the program set F_SETOWN to 0");
+            throw new RefusedException([refusal]);
+        }
+    }
 }

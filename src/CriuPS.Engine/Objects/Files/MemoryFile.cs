@@ -16,7 +16,12 @@ internal sealed class MemoryFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Entry(file, id, images);
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        FileEntry entry = Entry(file, id, images);
+        entry.Memfd.Fown = FileOwner.Save(file, handle);
+        return entry;
+    }
 
     /// <summary>The entry of an open file, or of a mapping's file.</summary>
     public static FileEntry Entry(OpenFile file, uint id, FileImages images) => new()

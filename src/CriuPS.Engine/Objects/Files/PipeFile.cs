@@ -40,7 +40,7 @@ internal sealed class PipeFile : IFileKind
         return new FileEntry
         {
             Type = Type, Id = id,
-            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.None() },
+            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle) },
         };
     }
 
@@ -53,9 +53,10 @@ internal sealed class PipeFile : IFileKind
         PipeEntry saved = entry.Pipe;
         (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening));
         int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
-        if (mode != Fcntl.O_RDWR && opening.TakeEnd(saved.PipeId, mode))
+        bool own = mode != Fcntl.O_RDWR && ((int)saved.Flags & Fcntl.O_LARGEFILE) == 0;
+        if (own && opening.TakeEnd(saved.PipeId, mode))
         {
-            // open(2) marks files as large and pipe(2) does not: the first of each end is the pipe's own.
+            // open(2) marks files as large (O_LARGEFILE) and pipe(2) does not: what is not marked is the pipe's own end.
             SafeFileHandle end = mode == Fcntl.O_RDONLY ? read : write;
             Fcntl.Control(end, Fcntl.F_SETFL, (int)saved.Flags & (Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_APPEND));
             return new SafeFileHandle(Fcntl.Control(end, Fcntl.F_DUPFD_CLOEXEC), ownsHandle: true);
@@ -76,7 +77,14 @@ internal sealed class PipeFile : IFileKind
                 Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, entry.Size);
             }
 
-            Fill(write, content, id);
+            if (opening.Packets(id) is { } packets)
+            {
+                FillPackets(write, content, packets, id);
+            }
+            else
+            {
+                Fill(write, content, id);
+            }
         }
 
         return (read, write);
@@ -91,38 +99,97 @@ internal sealed class PipeFile : IFileKind
         }
     }
 
+    private static void FillPackets(SafeFileHandle write, byte[] content, IReadOnlyList<uint> packets, uint id)
+    {
+        if (packets.Sum(length => (long)length) != content.Length)
+        {
+            throw new Images.ImageException(Images.ImageException.MalformedEntry, "criups-pipes", 0, $"the packets of pipe {id} are not its content");
+        }
+
+        Fcntl.Control(write, Fcntl.F_SETFL, Fcntl.O_NONBLOCK | Fcntl.O_DIRECT);
+        int done = 0;
+        foreach (uint length in packets)
+        {
+            Fill(write, content.AsSpan(done, (int)length), id);
+            done += (int)length;
+        }
+    }
+
     private static void SaveContent(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
         int size = Fcntl.Control(handle, Fcntl.F_GETPIPE_SZ);
-        byte[] content = Peek(file, handle, size);
+        List<uint> lengths = [];
+        byte[] content = Read(file, handle, size, lengths);
         images.WritePipeData(new PipeDataEntry { PipeId = id, Bytes = (uint)content.Length, Size = (uint)size }, content);
+        if (HoldsPackets(file, handle, size, lengths))
+        {
+            CriupsPipeEntry entry = new() { PipeId = id };
+            entry.Packets.AddRange(lengths);
+            images.WritePackets(entry);
+        }
     }
 
-    // tee needs a reading end: whatever end we have, /proc gives another one of the same pipe.
-    private static byte[] Peek(OpenFile file, SafeFileHandle handle, int size)
+    // A read ends where a packet ends (O_DIRECT, pipe(2)): the lengths that the reads give are those of the packets, if there are any.
+    private static byte[] Read(OpenFile file, SafeFileHandle handle, int size, List<uint> lengths)
+    {
+        using SafeFileHandle? copy = Copy(file, handle, size);
+        byte[] content = new byte[copy is null ? 0 : Fcntl.Readable(copy)];
+        for (int done = 0; done < content.Length; done += (int)lengths[^1])
+        {
+            lengths.Add((uint)Syscall.Check(FileRead.Read(copy!, content.AsSpan(done)), "read of a pipe's copy"));
+        }
+
+        return content;
+    }
+
+    // Reading one byte of a packet takes all of it away, and of a stream just that byte. Packets of one byte look like a stream, and when
+    // nothing else is there they are taken for one.
+    private static bool HoldsPackets(OpenFile file, SafeFileHandle handle, int size, List<uint> lengths)
+    {
+        if (lengths is [] or [1])
+        {
+            return false;
+        }
+
+        using SafeFileHandle copy = Copy(file, handle, size)!;
+        List<uint> taken = [];
+        Span<byte> one = stackalloc byte[1];
+        for (int left = Fcntl.Readable(copy); taken.Count < lengths.Count; left -= (int)taken[^1])
+        {
+            Syscall.Check(FileRead.Read(copy, one), "read of a pipe's copy");
+            taken.Add((uint)(left - Fcntl.Readable(copy)));
+        }
+
+        if (taken.SequenceEqual(lengths))
+        {
+            return true;
+        }
+
+        return lengths.Count == 1 && taken[0] == 1
+            ? false
+            : throw new RefusedException([new Refusal(
+                file.Pid, "", file.ToString(), "it holds packets (O_DIRECT) and other bytes at once", "let the program read them first")]);
+    }
+
+    // tee needs a reading end: whatever end we have, /proc gives another one of the same pipe. Null for an empty pipe.
+    private static SafeFileHandle? Copy(OpenFile file, SafeFileHandle handle, int size)
     {
         byte[] path = CString.From($"/proc/self/fd/{handle.DangerousGetHandle()}");
         using SafeFileHandle source = OpenAt.TryOpen(null, path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
             ?? throw new KernelException($"open of {file}", errno);
         (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
-        using (read)
         using (write)
         {
             Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, Math.Max(size, Kernel.Memory.PageSize));
             long copied = Fcntl.Tee(source, write, LargestPipe, 0);
             if (copied == -Errno.EAGAIN)
             {
-                return [];
+                read.Dispose();
+                return null;
             }
 
             Syscall.Check(copied, () => $"tee of {file}");
-            byte[] content = new byte[copied];
-            for (int done = 0; done < content.Length;)
-            {
-                done += (int)Syscall.Check(FileRead.Read(read, content.AsSpan(done)), "read of a pipe's copy");
-            }
-
-            return content;
+            return read;
         }
     }
 

@@ -32,9 +32,14 @@ internal sealed class RegularFile : IFileKind
         return file.Link.StartsWith("/proc/"u8) ? ("it is a file of /proc", "close it before the dump") : null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => Save(file, id, images);
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        FileEntry entry = Save(file, id, images);
+        entry.Reg.Fown = FileOwner.Save(file, handle);
+        return entry;
+    }
 
-    /// <summary>Saves an open file, a mapping's file, or a directory, with what else is needed to find it again.</summary>
+    /// <summary>Saves a mapping's file, an executable or a directory, with what else is needed to find it again.</summary>
     public static FileEntry Save(OpenFile file, uint id, FileImages images)
     {
         images.Remaps.Save(file, id, images);

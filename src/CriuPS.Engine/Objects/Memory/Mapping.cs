@@ -20,16 +20,17 @@ internal sealed class Mapping
 
     private const VmFlags NotOurs = VmFlags.DeviceIo | VmFlags.PageFrames | VmFlags.MixedMap;
 
-    public Mapping(Vma vma, VmFlags flags)
+    private readonly SmapsEntry _smaps;
+
+    public Mapping(SmapsEntry smaps)
     {
-        Vma = vma;
-        Flags = flags;
-        Status = Classify(vma);
+        _smaps = smaps;
+        Status = Classify(smaps.Vma);
     }
 
-    public Vma Vma { get; }
+    public Vma Vma => _smaps.Vma;
 
-    public VmFlags Flags { get; }
+    public VmFlags Flags => _smaps.Flags;
 
     public VmaStatus Status { get; }
 
@@ -64,6 +65,16 @@ internal sealed class Mapping
         if ((Flags & (VmFlags.UserFaultMissing | VmFlags.UserFaultWriteProtect | VmFlags.UserFaultMinor)) != 0)
         {
             return ("it is registered with userfaultfd", "let the program unregister it before the dump");
+        }
+
+        if (_smaps.ProtectionKey != 0 && Vma.Protection != VmaProtection.Execute)
+        {
+            return ($"it has the protection key {_smaps.ProtectionKey} (pkeys)", "let the program give it key 0 (pkey_mprotect)");
+        }
+
+        if (!_smaps.UnknownFlags.Bytes.IsEmpty)
+        {
+            return ($"the kernel marks it with '{_smaps.UnknownFlags.ToDisplayString()}' (VmFlags), which nobody here knows", "use a later version");
         }
 
         if ((Flags & VmFlags.ShadowStack) != 0)
@@ -122,6 +133,30 @@ internal sealed class Mapping
         }
 
         return entry;
+    }
+
+    /// <summary>What that entry has no place for; null where there is nothing.</summary>
+    public CriupsMappingEntry? ToExtra()
+    {
+        ReadOnlySpan<byte> prefix = "[anon:"u8, path = Vma.Path.Bytes;
+        bool named = path.StartsWith(prefix) && path.EndsWith("]"u8);
+        if (!named && !Has(VmFlags.LockOnFault))
+        {
+            return null;
+        }
+
+        CriupsMappingEntry extra = new() { Start = Vma.Start, End = Vma.End };
+        if (named)
+        {
+            extra.Name = Google.Protobuf.ByteString.CopyFrom(path[prefix.Length..^1]);
+        }
+
+        if (Has(VmFlags.LockOnFault))
+        {
+            extra.LockOnFault = true;
+        }
+
+        return extra;
     }
 
     public override string ToString() => $"mapping {Vma.Start:x}-{Vma.End:x} {Vma.Path.ToDisplayString()}".TrimEnd();

@@ -41,11 +41,12 @@ internal static class MappingRestore
     public static void Protect(RemoteBatch batch, VmaEntry entry, uint protection) =>
         batch.Add(new Subject("mprotect of", entry), SyscallNumber.mprotect, entry.Start, entry.End - entry.Start, (long)protection);
 
-    /// <summary>Gives an area its protection, advice and lock, after its content is there.</summary>
+    /// <summary>Gives an area its protection, advice, lock and name, after its content is there.</summary>
     /// <param name="batch">The process.</param>
     /// <param name="entry">The image.</param>
+    /// <param name="extra">What that image has no place for.</param>
     /// <param name="protection">What its protection is now.</param>
-    public static void Settle(RemoteBatch batch, VmaEntry entry, uint protection)
+    public static void Settle(RemoteBatch batch, VmaEntry entry, CriupsMappingEntry? extra, uint protection)
     {
         ulong length = entry.End - entry.Start;
         if (protection != entry.Prot)
@@ -64,7 +65,17 @@ internal static class MappingRestore
         if ((entry.Flags & Kernel.Memory.MAP_LOCKED) != 0)
         {
             // mlock of an area without any access marks it and then says ENOMEM, because there is nothing to bring in.
-            batch.Room(1).Try(new Subject("mlock of", entry), SyscallNumber.mlock, entry.Start, length);
+            int flags = extra is { LockOnFault: true } ? Kernel.Memory.MLOCK_ONFAULT : 0;
+            batch.Room(1).Try(new Subject("mlock2 of", entry), SyscallNumber.mlock2, entry.Start, length, flags);
+        }
+
+        if (extra is { HasName: true })
+        {
+            SyscallProgram program = batch.Room(1, extra.Name.Length + 1);
+            ulong name = program.Put([.. extra.Name.Span, 0]);
+            program.Add(
+                new Subject("prctl(PR_SET_VMA_ANON_NAME) of", entry), SyscallNumber.prctl, Prctl.PR_SET_VMA, Prctl.PR_SET_VMA_ANON_NAME,
+                entry.Start, length, name);
         }
     }
 

@@ -7,7 +7,8 @@ namespace CriuPS.Engine.Objects.Signals;
 
 /// <summary>
 /// The actions of a process for its signals. The kernel keeps one for each of 64 signals, shared by all threads (struct sighand_struct).
-/// Read and set by rt_sigaction(2) in the process itself; SIGKILL and SIGSTOP have none.
+/// Read and set by rt_sigaction(2) in the process itself; SIGKILL and SIGSTOP have none. The trap at the end of each of our programs sets the action of
+/// SIGTRAP to the default, because the signal is blocked then (kernel/signal.c, force_sig_info_to_task): that one comes after all programs.
 /// </summary>
 internal sealed class SignalActions : ITaskState
 {
@@ -60,20 +61,38 @@ internal sealed class SignalActions : ITaskState
         foreach (int signal in Numbers())
         {
             SaEntry entry = restore.Core.Tc.Sigactions[index++];
-            if (entry.Sigaction == 0 && entry.Flags == 0 && entry.Mask == 0)
+            if (signal != Kernel.Signals.SIGTRAP && !IsDefault(entry))
             {
-                // A newborn has the default for every signal (CLONE_CLEAR_SIGHAND).
-                continue;
+                SyscallProgram program = restore.Batch.Room(1, Size);
+                program.Add($"rt_sigaction of signal {signal}", SyscallNumber.rt_sigaction, signal, program.Put(Action(entry)), 0, sizeof(ulong));
             }
-
-            KernelSigAction action = new()
-            {
-                sa_handler = entry.Sigaction, sa_flags = entry.Flags, sa_restorer = entry.Restorer, sa_mask = entry.Mask,
-            };
-            SyscallProgram program = restore.Batch.Room(1, Size);
-            program.Add($"rt_sigaction of signal {signal}", SyscallNumber.rt_sigaction, signal, program.Put(action), 0, sizeof(ulong));
         }
     }
+
+    /// <summary>Sets the action of SIGTRAP, when no program of ours runs any more.</summary>
+    /// <param name="core">The image of the leader.</param>
+    /// <param name="leader">The leader.</param>
+    /// <param name="syscallAt">Where it can enter the kernel.</param>
+    /// <param name="scratch">Memory in it that nobody needs.</param>
+    public static void RestoreTrap(CoreEntry core, Tracee leader, ulong syscallAt, ulong scratch)
+    {
+        SaEntry entry = core.Tc.Sigactions[Numbers().TakeWhile(signal => signal != Kernel.Signals.SIGTRAP).Count()];
+        if (!IsDefault(entry))
+        {
+            KernelSigAction action = Action(entry);
+            ProcessVm.Write(leader.Pid, scratch, MemoryMarshal.AsBytes(new ReadOnlySpan<KernelSigAction>(in action)));
+            long result = leader.RunSyscall(syscallAt, SyscallNumber.rt_sigaction, Kernel.Signals.SIGTRAP, scratch, 0, sizeof(ulong));
+            Syscall.Check(result, "rt_sigaction of SIGTRAP");
+        }
+    }
+
+    // A newborn has the default for every signal (CLONE_CLEAR_SIGHAND).
+    private static bool IsDefault(SaEntry entry) => entry.Sigaction == 0 && entry.Flags == 0 && entry.Mask == 0;
+
+    private static KernelSigAction Action(SaEntry entry) => new()
+    {
+        sa_handler = entry.Sigaction, sa_flags = entry.Flags, sa_restorer = entry.Restorer, sa_mask = entry.Mask,
+    };
 
     private static ulong At(ulong answers, int signal) => answers + (ulong)((signal - 1) * Size);
 

@@ -38,7 +38,8 @@ internal sealed class Scheduling : ITaskState
             restore.Batch.Add("setpriority", SyscallNumber.setpriority, PRIO_PROCESS, 0, core.SchedNice);
         }
 
-        if (core.HasSchedPolicy && core.SchedPolicy != 0)
+        // The times of SCHED_DEADLINE are among the attributes; without them it cannot be set.
+        if (core.HasSchedPolicy && core.SchedPolicy != 0 && restore.Extra?.Sched is not { Policy: SchedAttr.SCHED_DEADLINE })
         {
             SyscallProgram program = restore.Batch.Room(1, sizeof(int));
             ulong parameter = program.Put((int)core.SchedPrio);
