@@ -152,8 +152,8 @@ static void signal_feed(struct worker *worker)
 
 static void condition_timed(struct worker *worker)
 {
-    struct timespec deadline = monotonic_after(40000000);
     int64_t start = target_now();
+    struct timespec deadline = monotonic_after(40000000);
     TARGET_EQUAL(0, pthread_mutex_lock(&worker->mutex));
     while (worker->tickets == 0)
     {

@@ -12,6 +12,12 @@ internal interface IArchitecture
     /// <summary>The instruction that enters the kernel.</summary>
     ReadOnlySpan<byte> SyscallInstruction { get; }
 
+    /// <summary>That instruction, and behind it the one that returns to the caller.</summary>
+    ReadOnlySpan<byte> SyscallAndReturn { get; }
+
+    /// <summary>The code of C libraries that makes rt_sigreturn(2) of the frame on the stack.</summary>
+    ReadOnlySpan<byte> SignalReturn { get; }
+
     /// <summary>The first address that user space cannot map.</summary>
     ulong TaskSize { get; }
 
@@ -32,6 +38,9 @@ internal interface IArchitecture
 
     /// <summary>The stack pointer.</summary>
     ulong StackPointer(ReadOnlySpan<byte> general);
+
+    /// <summary>Sets the stack pointer.</summary>
+    void SetStackPointer(Span<byte> general, ulong address);
 
     /// <summary>Makes registers that run one system call at an address where the syscall instruction is.</summary>
     void PrepareSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<ulong> arguments);
@@ -56,6 +65,17 @@ internal interface IArchitecture
     /// <param name="signalMask">The blocked signals.</param>
     /// <returns>The address to put into the program's frame field.</returns>
     ulong BuildSignalFrame(Span<byte> frame, ulong address, ReadOnlySpan<byte> general, ReadOnlySpan<byte> extended, ulong signalMask);
+
+    /// <summary>How many bytes a signal frame takes with the address of <see cref="SignalReturn"/> before it.</summary>
+    int ReturnFrameSize(int extendedSize);
+
+    /// <summary>Writes a signal frame with the address of <see cref="SignalReturn"/> before it, to which a return then leads.</summary>
+    /// <param name="frame">Where it is built.</param>
+    /// <param name="address">Where it will be, 64-byte aligned.</param>
+    /// <param name="signalReturn">Where that code is.</param>
+    /// <param name="registers">What the frame brings back. The alternate stack stays as it is.</param>
+    /// <returns>The stack pointer to return with.</returns>
+    ulong BuildReturnFrame(Span<byte> frame, ulong address, ulong signalReturn, TaskRegisters registers);
 
     /// <summary>Where in the frame sigaltstack's stack_t is, as an offset from its address.</summary>
     int SignalFrameStackOffset { get; }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Compel;
@@ -10,8 +11,7 @@ namespace CriuPS.Engine.Compel;
 /// other end only we hold; when we die the kernel's sigreturn puts every register and the signal mask back.
 /// </summary>
 /// <remarks>
-/// Two moments are not covered, of some ten microseconds each: while a single system call runs on borrowed registers at infection, before the
-/// interpreter is there, and at the cure.
+/// Before the interpreter is there, and after it is gone, single system calls run on borrowed registers: <see cref="WayHome"/> leads home from those.
 /// </remarks>
 internal sealed class Parasite
 {
@@ -22,7 +22,10 @@ internal sealed class Parasite
 
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
 
+    private const int SmallProgram = 2048;
+
     private readonly Tracee _leader;
+    private readonly WayHome? _way;
     private readonly ulong _syscallAt;
     private readonly Arena _arena;
     private readonly int _remoteSocket;
@@ -35,14 +38,15 @@ internal sealed class Parasite
     private bool _farEndOpen = true;
     private readonly int _farEnd;
 
-    private Parasite(Tracee leader, ulong syscallAt, Arena arena, (int Near, int Far) remote, SafeFileHandle socket)
+    private Parasite(Tracee leader, ulong syscallAt, WayHome? way, Arena arena, (int Near, int Far) remote, SafeFileHandle socket)
     {
         _leader = leader;
         _syscallAt = syscallAt;
+        _way = way;
         _arena = arena;
         (_remoteSocket, _farEnd) = remote;
         _socket = socket;
-        _free = arena.Data;
+        _free = arena.Data + 64;
     }
 
     /// <summary>Bytes of arena that a task needs for a program of this size.</summary>
@@ -52,18 +56,26 @@ internal sealed class Parasite
     /// <summary>Brings the parasite into a process.</summary>
     /// <param name="leader">A stopped task of the process, its registers saved.</param>
     /// <param name="pidfd">The process.</param>
-    /// <param name="syscallAt">Where its syscall instruction is.</param>
+    /// <param name="mappings">Its memory.</param>
     /// <param name="room">Bytes for programs, see <see cref="RoomFor"/>.</param>
-    public static Parasite Infect(Tracee leader, SafeFileHandle pidfd, ulong syscallAt, int room)
+    public static Parasite Infect(Tracee leader, SafeFileHandle pidfd, IReadOnlyList<Vma> mappings, int room)
     {
-        leader.BlockSignals();
+        WayHome? way = WayHome.Find(leader, mappings);
+        ulong syscallAt = way?.SyscallAt ?? SyscallSite.Find(leader.Pid, mappings, leader.Architecture);
         int dataSize = (room + 64 + Memory.PageSize - 1) / Memory.PageSize * Memory.PageSize;
         Arena? arena = null;
+        way?.Lay();
         try
         {
+            leader.StackOfCalls = way?.Stack;
+            leader.BlockSignals();
             arena = Arena.Create(leader, syscallAt, dataSize);
-            (int near, int far) = MakeSocketPair(leader, syscallAt, arena);
-            return new Parasite(leader, syscallAt, arena, (near, far), PidFd.GetFd(pidfd, far)) { _free = arena.Data + 64 };
+            (int near, int far) = MakeSocketPair(leader, arena);
+            Parasite parasite = new(leader, syscallAt, way, arena, (near, far), PidFd.GetFd(pidfd, far));
+
+            // From here on the task stands in a program, which leads home by itself.
+            way?.Remove();
+            return parasite;
         }
         catch
         {
@@ -73,6 +85,7 @@ internal sealed class Parasite
             }
 
             leader.PutBack();
+            way?.Remove();
             throw;
         }
     }
@@ -157,6 +170,7 @@ internal sealed class Parasite
     /// <summary>Takes the parasite out: every task stands stopped with its own registers, nothing of ours is left.</summary>
     public void Cure()
     {
+        _way?.Lay();
         foreach (Tracee task in _parked)
         {
             task.RequestInterrupt();
@@ -167,8 +181,9 @@ internal sealed class Parasite
             task.AwaitInterrupt();
             if (!IsInside(task))
             {
-                // It went home by itself: what it has now is its own.
+                // It went home by itself: what it has now is its own, and no way of ours leads there any more.
                 task.Save();
+                task.StackOfCalls = null;
             }
 
             if (task != _leader)
@@ -186,18 +201,26 @@ internal sealed class Parasite
         _leader.RunSyscall(_syscallAt, SyscallNumber.close, (ulong)_remoteSocket);
         _leader.RunSyscall(_syscallAt, SyscallNumber.munmap, _arena.Address, _arena.Size);
         _leader.PutBack();
+        _way?.Remove();
         _socket.Dispose();
     }
 
-    private static (int Near, int Far) MakeSocketPair(Tracee leader, ulong syscallAt, Arena arena)
+    // In a program, so that a task that loses us at this moment closes both ends and goes home. It lies at the end of the arena: the next one, which is written
+    // while the task still stands in this, lies at the beginning.
+    private static (int Near, int Far) MakeSocketPair(Tracee leader, Arena arena)
     {
-        long result = leader.RunSyscall(
-            syscallAt,
-            SyscallNumber.socketpair,
-            UnixSocket.AF_UNIX,
-            UnixSocket.SOCK_SEQPACKET | UnixSocket.SOCK_CLOEXEC,
-            0,
-            arena.Data);
+        TaskRegisters original = leader.Original!;
+        byte[] frame = new byte[leader.Architecture.SignalFrameSize(original.Extended.Length)];
+        ulong at = (arena.Data + (ulong)arena.DataSize - (ulong)(frame.Length + SmallProgram)) & ~63UL;
+        ulong entry = leader.Architecture.BuildSignalFrame(frame, at, original.General, original.Extended, original.SignalMask);
+        ProcessVm.Write(leader.Pid, at, frame);
+        SyscallProgram program = new(at + (ulong)frame.Length, SmallProgram) { Frame = entry };
+        ulong pair = program.Reserve(2 * sizeof(int));
+        program.Add("socketpair", SyscallNumber.socketpair, UnixSocket.AF_UNIX, UnixSocket.SOCK_SEQPACKET | UnixSocket.SOCK_CLOEXEC, 0, pair);
+        program.Try("close", SyscallNumber.close, Argument.Int32(pair));
+        program.Try("close", SyscallNumber.close, Argument.Int32(pair + sizeof(int)));
+        program.Store(leader.Pid);
+        long result = leader.RunFirstCall(arena.Interpreter, program.Address);
         if (Syscall.IsError(result))
         {
             throw new RemoteCallException(leader.Pid, "socketpair for the parasite", (int)-result)
@@ -206,9 +229,9 @@ internal sealed class Parasite
             };
         }
 
-        Span<byte> pair = stackalloc byte[2 * sizeof(int)];
-        ProcessVm.Read(leader.Pid, arena.Data, pair);
-        return (MemoryMarshal.Read<int>(pair), MemoryMarshal.Read<int>(pair[sizeof(int)..]));
+        Span<byte> numbers = stackalloc byte[2 * sizeof(int)];
+        ProcessVm.Read(leader.Pid, pair, numbers);
+        return (MemoryMarshal.Read<int>(numbers), MemoryMarshal.Read<int>(numbers[sizeof(int)..]));
     }
 
     private void Start(Tracee task, SyscallProgram program)

@@ -12,7 +12,7 @@ internal sealed class Tracee
     private readonly Tracer _tracer;
     private readonly List<int> _heldSignals = [];
     private bool _running;
-    private bool _inSyscall;
+    private bool _inSyscall, _toBlock;
 
     private Tracee(Tracer tracer, int pid, int tid)
     {
@@ -101,17 +101,24 @@ internal sealed class Tracee
         return Original;
     }
 
-    /// <summary>Blocks all signals, so that no handler runs on borrowed registers.</summary>
-    public void BlockSignals() => Ptrace.SetSigMask(Tid, AllSignals);
+    /// <summary>
+    /// Blocks all signals, so that no handler runs on borrowed registers: as soon as it has them, and not before, so that a task whose tracer dies in
+    /// between has not lost its mask.
+    /// </summary>
+    public void BlockSignals() => _toBlock = true;
+
+    /// <summary>The stack pointer that single calls are made with, where it matters (<see cref="WayHome"/>).</summary>
+    public ulong? StackOfCalls { get; set; }
 
     /// <summary>Puts back what <see cref="Save"/> read. The extended state was never touched: system calls leave it alone.</summary>
     public void PutBack()
     {
         if (Original is { } original)
         {
+            // The mask first: with borrowed registers the task still finds its way home.
             LeaveSyscall();
-            Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, original.General);
             Ptrace.SetSigMask(Tid, original.SignalMask);
+            Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, original.General);
         }
     }
 
@@ -134,12 +141,21 @@ internal sealed class Tracee
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareSyscall(general, at, number, arguments);
-        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
-        RunToSyscallStop();
-        RunToSyscallStop();
-        _inSyscall = true;
-        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
-        return Architecture.SyscallResult(general);
+        if (StackOfCalls is { } stack)
+        {
+            Architecture.SetStackPointer(general, stack);
+        }
+
+        return RunCall(general);
+    }
+
+    /// <summary>Lets the interpreter run a program up to the end of its first call; the result is the kernel's.</summary>
+    public long RunFirstCall(ulong interpreter, ulong program)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareInterpreter(general, interpreter, program);
+        return RunCall(general);
     }
 
     /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
@@ -148,7 +164,7 @@ internal sealed class Tracee
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareInterpreter(general, interpreter, program);
-        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Borrow(general);
         Ptrace.Continue(Tid);
         _inSyscall = false;
         _running = true;
@@ -249,6 +265,26 @@ internal sealed class Tracee
     public void Forget() => Released = true;
 
     private void Current(Span<byte> general) => Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+
+    private long RunCall(Span<byte> general)
+    {
+        Borrow(general);
+        RunToSyscallStop();
+        RunToSyscallStop();
+        _inSyscall = true;
+        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        return Architecture.SyscallResult(general);
+    }
+
+    private void Borrow(ReadOnlySpan<byte> general)
+    {
+        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        if (_toBlock)
+        {
+            Ptrace.SetSigMask(Tid, AllSignals);
+            _toBlock = false;
+        }
+    }
 
     private void RunToSyscallStop()
     {

@@ -118,8 +118,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         uint pagesId = images.NextPagesId();
         using SafeFileHandle pagesFile = images.CreateRaw(ImageType.Pages, pagesId);
         _pidfd = PidFd.Open(frozen.Pid);
-        ulong site = SyscallSite.Find(frozen.Pid, [.. _inspection!.Mappings.Select(m => m.Vma)], frozen.Leader.Architecture);
-        Parasite parasite = Parasite.Infect(frozen.Leader, _pidfd, site, TaskQuestions.Room(_process!));
+        Parasite parasite = Parasite.Infect(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!));
         try
         {
             TaskQuestions questions = new(parasite, _process!);

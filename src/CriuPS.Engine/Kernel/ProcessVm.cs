@@ -16,6 +16,16 @@ internal static unsafe class ProcessVm
         }
     }
 
+    /// <summary>Reads memory of a process; false where not all of it is there.</summary>
+    public static bool TryRead(int pid, ulong address, Span<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            iovec local = new() { iov_base = (ulong)p, iov_len = (ulong)buffer.Length }, remote = new() { iov_base = address, iov_len = (ulong)buffer.Length };
+            return Syscall.Invoke(SyscallNumber.process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0) == buffer.Length;
+        }
+    }
+
     /// <summary>Writes memory of a process; all of it or a failure.</summary>
     public static void Write(int pid, ulong address, ReadOnlySpan<byte> buffer)
     {

@@ -12,6 +12,7 @@ internal static class SignalFrameX64
     public const int StackOffset = 16;
 
     private const int ContextOffset = 40, ContextSize = 256, MaskOffset = ContextOffset + ContextSize, ExtendedOffset = 320;
+    private const int NoStackMode = 4;
     private const ulong UC_FP_XSTATE = 1, UC_SIGCONTEXT_SS = 2, UC_STRICT_RESTORE_SS = 4;
     private const uint FP_XSTATE_MAGIC1 = 0x46505853, FP_XSTATE_MAGIC2 = 0x46505845;
     private const int SoftwareOffset = 464, HeaderOffset = 512, LegacySize = 512;
@@ -33,6 +34,9 @@ internal static class SignalFrameX64
             regs.ax, regs.cx, regs.sp, regs.ip, regs.flags, regs.cs | (regs.ss << 48), 0, 0, 0, 0, address + ExtendedOffset,
         ];
         order.CopyTo(context);
+
+        // sigreturn sets the alternate stack too, but passes over one with a mode that does not exist (kernel/signal.c, restore_altstack).
+        MemoryMarshal.Write(frame[(StackOffset + sizeof(ulong))..], NoStackMode);
         MemoryMarshal.Write(frame[MaskOffset..], signalMask);
         WriteExtended(frame[ExtendedOffset..], extended);
         return address;

@@ -10,12 +10,18 @@ internal sealed class X64Architecture : IArchitecture
     private const ulong UserCodeSegment = 0x33;
     private const ulong TrapFlag = 0x100, DirectionFlag = 0x400;
     private const long NoSyscall = -1;
+    private const int FrameAlignment = 64;
 
     private readonly byte[] _interpreter = EmbeddedCode.Load("interpreter-x64.bin");
 
     public ReadOnlySpan<byte> Interpreter => _interpreter;
 
     public ReadOnlySpan<byte> SyscallInstruction => [0x0f, 0x05];
+
+    public ReadOnlySpan<byte> SyscallAndReturn => [0x0f, 0x05, 0xc3];
+
+    // mov rax, 15 (rt_sigreturn); syscall.
+    public ReadOnlySpan<byte> SignalReturn => [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
     public ulong TaskSize => 0x7ffffffff000;
 
@@ -36,6 +42,8 @@ internal sealed class X64Architecture : IArchitecture
     public void SetInstructionPointer(Span<byte> general, ulong address) => Registers(general).ip = address;
 
     public ulong StackPointer(ReadOnlySpan<byte> general) => Registers(general).sp;
+
+    public void SetStackPointer(Span<byte> general, ulong address) => Registers(general).sp = address;
 
     public void PrepareSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<ulong> arguments)
     {
@@ -89,6 +97,16 @@ internal sealed class X64Architecture : IArchitecture
         general.CopyTo(settled);
         SettleInterruptedSyscall(settled);
         return SignalFrameX64.Build(frame, address, Registers(settled), extended, signalMask);
+    }
+
+    public int ReturnFrameSize(int extendedSize) => FrameAlignment + SignalFrameX64.Size(extendedSize);
+
+    public ulong BuildReturnFrame(Span<byte> frame, ulong address, ulong signalReturn, TaskRegisters registers)
+    {
+        // rt_sigreturn finds the frame where the return has left the stack pointer, and its extended state must be aligned.
+        ulong entry = BuildSignalFrame(frame[FrameAlignment..], address + FrameAlignment, registers.General, registers.Extended, registers.SignalMask);
+        MemoryMarshal.Write(frame[(FrameAlignment - sizeof(ulong))..], signalReturn);
+        return entry - sizeof(ulong);
     }
 
     private static void Enter(ref UserRegs regs, ulong at)
