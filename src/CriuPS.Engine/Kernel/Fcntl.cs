@@ -7,8 +7,12 @@ internal static unsafe class Fcntl
 {
     public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_NOCTTY = 0x100, O_TRUNC = 0x200;
     public const int O_APPEND = 0x400, O_NONBLOCK = 0x800, O_DIRECT = 0x4000, O_DIRECTORY = 0x10000, O_NOFOLLOW = 0x20000;
-    public const int O_CLOEXEC = 0x80000, O_PATH = 0x200000, O_ASYNC = 0x2000, O_LARGEFILE = 0x8000, O_TMPFILE = 0x410000;
+    public const int O_CLOEXEC = 0x80000, O_PATH = 0x200000, O_ASYNC = 0x2000, O_TMPFILE = 0x410000;
     private const int FIONREAD = 0x541b;
+
+    /// <summary>O_LARGEFILE, which the C library calls 0 on x86-64 because the kernel sets it there for every open(2).</summary>
+    public const int LargeFile = 0x8000;
+
     public const int F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_GETOWN = 9, F_GETSIG = 11, F_DUPFD_CLOEXEC = 1030;
     public const int F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032;
     public const int FD_CLOEXEC = 1, SEEK_SET = 0, SEEK_CUR = 1, SEEK_DATA = 3, SEEK_HOLE = 4;

@@ -41,6 +41,8 @@ internal static class KernelNames
         ["MADV_GUARD_INSTALL"] = (102, "include/uapi/asm-generic/mman-common.h of 6.13"),
         ["PR_SET_MDWE"] = (65, "include/uapi/linux/prctl.h of 6.3"),
         ["PR_GET_MDWE"] = (66, "include/uapi/linux/prctl.h of 6.3"),
+        ["PR_SET_MEMORY_MERGE"] = (67, "include/uapi/linux/prctl.h of 6.4"),
+        ["PR_GET_MEMORY_MERGE"] = (68, "include/uapi/linux/prctl.h of 6.4"),
         ["PR_TIMER_CREATE_RESTORE_IDS"] = (77, "include/uapi/linux/prctl.h of 6.15"),
         ["PR_TIMER_CREATE_RESTORE_IDS_OFF"] = (0, "include/uapi/linux/prctl.h of 6.15"),
         ["PR_TIMER_CREATE_RESTORE_IDS_ON"] = (1, "include/uapi/linux/prctl.h of 6.15"),

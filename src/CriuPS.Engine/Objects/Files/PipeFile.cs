@@ -53,7 +53,7 @@ internal sealed class PipeFile : IFileKind
         PipeEntry saved = entry.Pipe;
         (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening));
         int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
-        bool own = mode != Fcntl.O_RDWR && ((int)saved.Flags & Fcntl.O_LARGEFILE) == 0;
+        bool own = mode != Fcntl.O_RDWR && ((int)saved.Flags & Fcntl.LargeFile) == 0;
         if (own && opening.TakeEnd(saved.PipeId, mode))
         {
             // open(2) marks files as large (O_LARGEFILE) and pipe(2) does not: what is not marked is the pipe's own end.
