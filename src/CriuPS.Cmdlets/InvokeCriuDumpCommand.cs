@@ -46,6 +46,10 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
     [Parameter]
     public SwitchParameter ShellJob { get; set; }
 
+    /// <summary>Locks and leases on files are saved, and taken again by the restored processes.</summary>
+    [Parameter]
+    public SwitchParameter FileLocks { get; set; }
+
     /// <summary>A file that is open by a name that is gone, but has other names, may get a new one until the restore.</summary>
     [Parameter]
     public SwitchParameter LinkRemap { get; set; }
@@ -84,6 +88,7 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
         ImagesDirectory = ResolveNewPath(Path),
         FinalState = LeaveRunning ? FinalState.Run : LeaveStopped ? FinalState.Stop : FinalState.Kill,
         ShellJob = ShellJob,
+        FileLocks = FileLocks,
         LinkRemap = LinkRemap,
         GhostLimit = GhostLimit,
         Force = Force,

@@ -219,7 +219,7 @@ Describe 'Invoke-CriuDump' {
         $help = Get-Help Invoke-CriuDump -Full
         $help.Synopsis | Should -Match 'image files'
         @($help.examples.example).Count | Should -BeGreaterThan 2
-        foreach ($name in 'Id', 'InputObject', 'Path', 'LeaveRunning', 'LeaveStopped', 'ShellJob', 'LinkRemap', 'GhostLimit', 'Force') {
+        foreach ($name in 'Id', 'InputObject', 'Path', 'LeaveRunning', 'LeaveStopped', 'ShellJob', 'FileLocks', 'LinkRemap', 'GhostLimit', 'Force') {
             $parameter = @($help.parameters.parameter | Where-Object { $_.name -eq $name })
             $parameter | Should -HaveCount 1
             $parameter[0].description[0].Text | Should -Not -BeNullOrEmpty

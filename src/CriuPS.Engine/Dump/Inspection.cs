@@ -171,14 +171,9 @@ internal sealed class Inspection
                 Refuse(file.ToString(), objection.Reason, objection.Remedy);
             }
 
-            if (file.HasLock)
+            if (FileLocks.Objection(file, _options.FileLocks) is { } locked)
             {
-                Refuse(file.ToString(), "it holds a file lock", "let the program release it before the dump");
-            }
-
-            if (file.HasOwner)
-            {
-                Refuse(file.ToString(), "it signals a process when it becomes ready (F_SETOWN)", "turn that off before the dump");
+                Refuse(file.ToString(), locked.Reason, locked.Remedy);
             }
         }
     }

@@ -97,7 +97,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     private void WriteImages(TreeInspection inspection, List<TaskKobjIdsEntry> ids)
     {
         Tell(Stage.Files, $"saving {_processes.Sum(p => p.Descriptors)} descriptors");
-        FileImages files = new(images, options, tracer.Cancellation);
+        FileImages files = new(images, inspection.Files, options, tracer.Cancellation);
         ProcessImages writer = new(images, files);
         for (int i = 0; i < _processes.Count; i++)
         {

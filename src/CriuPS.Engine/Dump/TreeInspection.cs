@@ -1,4 +1,5 @@
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Options;
@@ -15,8 +16,9 @@ internal sealed class TreeInspection
     private readonly List<Inspection> _processes = [];
     private readonly List<ProcStat> _zombies = [];
     private readonly DumpOptions _options;
+    private readonly bool _frozen;
 
-    private TreeInspection(DumpOptions options) => _options = options;
+    private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
 
     /// <summary>The living processes, parents before their children.</summary>
     public IReadOnlyList<Inspection> Processes => _processes;
@@ -24,13 +26,16 @@ internal sealed class TreeInspection
     /// <summary>Those that have ended and wait for their parents.</summary>
     public IReadOnlyList<ProcStat> Zombies => _zombies;
 
+    /// <summary>The descriptors of all processes.</summary>
+    public TreeFiles Files { get; private set; } = TreeFiles.None;
+
     /// <summary>Every reason not to dump the tree.</summary>
     public IReadOnlyList<Refusal> Refusals { get; private set; } = [];
 
     /// <summary>Looks at a tree that runs on: it may change meanwhile, and who ends in between is left out.</summary>
     public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options)
     {
-        TreeInspection tree = new(options);
+        TreeInspection tree = new(options, frozen: false);
         List<ProcDirectory> directories = [new ProcDirectory(options.Pid)];
         try
         {
@@ -55,7 +60,7 @@ internal sealed class TreeInspection
     /// <param name="options">What the dump is asked to do.</param>
     public static TreeInspection Of(IEnumerable<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
     {
-        TreeInspection tree = new(options);
+        TreeInspection tree = new(options, frozen: true);
         tree._processes.AddRange(processes.Select(proc => Inspection.Of(proc, options, frozen: true)));
         foreach (int pid in zombies)
         {
@@ -105,10 +110,17 @@ internal sealed class TreeInspection
 
     private void LookTogether()
     {
-        TreeFiles files = new(_processes.SelectMany(p => p.Files));
+        Files = new TreeFiles([.. _processes.SelectMany(p => p.Files)], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob);
         foreach (Inspection process in _processes)
         {
-            process.CheckFiles(files);
+            try
+            {
+                process.CheckFiles(Files);
+            }
+            catch (KernelException e) when (!_frozen && e.Errno is Errno.ESRCH or Errno.EBADF)
+            {
+                // It ended, or closed the file, since it was looked at.
+            }
         }
 
         if (_processes.Count > 0)

@@ -5,8 +5,8 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>pidfd_open(2), pidfd_getfd(2), pidfd_send_signal(2).</summary>
 internal static class PidFd
 {
-    public static SafeFileHandle Open(int pid) =>
-        new((nint)Syscall.Check(Syscall.Invoke(SyscallNumber.pidfd_open, pid, 0), () => $"pidfd_open({pid})"), ownsHandle: true);
+    public static SafeFileHandle Open(int pid, int flags = 0) =>
+        new((nint)Syscall.Check(Syscall.Invoke(SyscallNumber.pidfd_open, pid, flags), () => $"pidfd_open({pid})"), ownsHandle: true);
 
     /// <summary>A duplicate of another process's descriptor: the same open file. Needs ptrace access to it.</summary>
     public static SafeFileHandle GetFd(SafeFileHandle pidfd, int fd) =>

@@ -22,7 +22,6 @@ public static class OptionRules
         new("skip-in-flight", o => o.TcpSkipInFlight, Sockets),
         new("ext-unix-sk", o => o.ExternalUnixSockets, Sockets),
         new("network-lock", o => o is DumpOptions && o.NetworkLock is NetworkLock.IpTables or NetworkLock.NfTables, Sockets),
-        new("file-locks", o => o.FileLocks, "locks of files are not saved yet"),
         new("evasive-devices", o => o.EvasiveDevices, "files are only opened by their own path"),
         new("force-irmap", o => o is DumpOptions && o.ForceIrmap, "inotify and fanotify are not saved yet"),
         new("external", o => !o.External.IsEmpty, "external resources are not supported yet"),

@@ -28,6 +28,7 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
         if (creator.Place.IsSessionLeader)
         {
             creator.Batch.Add("setsid", SyscallNumber.setsid);
+            TakeTerminal(creator);
         }
 
         foreach (PlannedBirth birth in births.Where(b => !b.BeforeSetsid && b.Way != BirthWay.Orphan))
@@ -68,6 +69,18 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
 
         parent.Batch.Add($"wait for the helper {pid}", SyscallNumber.wait4, pid, 0, Wait.__WALL, 0);
         parent.Batch.Run();
+    }
+
+    private void TakeTerminal(Member leader)
+    {
+        if (leader.Process is { } process && tree.Files.Opening.Terminals.Controlling(leader.Pid) is { } terminal)
+        {
+            using (terminal.Slave)
+            {
+                leader.Batch.Run();
+                process.TakeTerminal(terminal.Slave);
+            }
+        }
     }
 
     private Member Adopt(Member creator, FamilyMember child)

@@ -74,6 +74,72 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
+    /// <summary>Makes a terminal that of its session, which it leads; those inherit it who are born later.</summary>
+    public void TakeTerminal(SafeFileHandle slave)
+    {
+        int number = _channel.Send([slave])[0];
+        _batch.Add("ioctl(TIOCSCTTY)", SyscallNumber.ioctl, number, Terminal.TIOCSCTTY, 0);
+        _batch.Add("close", SyscallNumber.close, number);
+        _batch.Run();
+    }
+
+    /// <summary>Puts a group into the foreground of its session's terminal.</summary>
+    /// <param name="slave">The terminal.</param>
+    /// <param name="group">The group. It may have ended before the dump: the kernel keeps its number.</param>
+    public void SetForeground(SafeFileHandle slave, int group)
+    {
+        int number = _channel.Send([slave])[0];
+        SyscallProgram program = _batch.Room(2, sizeof(int));
+        program.Try("ioctl(TIOCSPGRP)", SyscallNumber.ioctl, number, Terminal.TIOCSPGRP, program.Put(group));
+        program.Add("close", SyscallNumber.close, number);
+        _batch.Run();
+    }
+
+    /// <summary>Opens /dev/tty, which leads to the terminal of the session.</summary>
+    /// <param name="flags">How it is opened.</param>
+    /// <param name="descriptor">Where it is put.</param>
+    /// <returns>The open file.</returns>
+    public SafeFileHandle OpenSessionTerminal(int flags, FdinfoEntry descriptor)
+    {
+        SyscallProgram program = _batch.Room(3, 16);
+        ulong path = program.Put("/dev/tty\0"u8);
+        Operation open = program.Add("open of /dev/tty", SyscallNumber.openat, OpenAt.AT_FDCWD, path, (flags & ~Fcntl.O_CLOEXEC) | Fcntl.O_NOCTTY, 0);
+        AddMove(program, open, descriptor);
+        _batch.Run();
+        using SafeFileHandle pidfd = PidFd.Open(_saved.Pid);
+        return PidFd.GetFd(pidfd, (int)descriptor.Fd);
+    }
+
+    /// <summary>Puts another file at the place of a descriptor.</summary>
+    public void Replace(SafeFileHandle file, FdinfoEntry descriptor)
+    {
+        int number = _channel.Send([file])[0];
+        AddMove(_batch.Room(2), number, descriptor);
+        _batch.Run();
+    }
+
+    private static void AddMove(SyscallProgram program, Argument from, FdinfoEntry descriptor)
+    {
+        program.Add($"dup3 to fd {descriptor.Fd}", SyscallNumber.dup3, from, descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0 ? Fcntl.O_CLOEXEC : 0);
+        program.Add("close", SyscallNumber.close, from);
+    }
+
+    /// <summary>Finishes those of its files that can only be finished by itself.</summary>
+    public void SettleFiles(TreeFileOpening opening)
+    {
+        if (_ownsChannel)
+        {
+            opening.Settle(_saved.Descriptors, _batch);
+        }
+
+        foreach (FileLockEntry held in opening.LocksOf(_saved.Pid))
+        {
+            FileLocks.Restore(_batch, held);
+        }
+
+        _batch.Run();
+    }
+
     /// <summary>Brings its other threads into the world.</summary>
     public void MakeThreads()
     {

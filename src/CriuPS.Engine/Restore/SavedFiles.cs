@@ -14,7 +14,8 @@ internal sealed class SavedFiles : IDisposable
     public SavedFiles(ImageSet images, CancellationToken cancellation)
     {
         _images = images;
-        Opening = new FileOpening(images, cancellation);
+        Opening = new FileOpening(images, id => this[id, "another file"], cancellation);
+        Locks = images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
         foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
         {
             if (!_files.TryAdd(entry.Id, entry))
@@ -23,6 +24,9 @@ internal sealed class SavedFiles : IDisposable
             }
         }
     }
+
+    /// <summary>The locks on them, by the process that took them.</summary>
+    public ILookup<int, FileLockEntry> Locks { get; }
 
     /// <summary>What they share.</summary>
     public FileOpening Opening { get; }

@@ -11,6 +11,7 @@ internal sealed class TreeFileOpening : IDisposable
     private readonly SavedFiles _files;
     private readonly Dictionary<uint, int> _users = [];
     private readonly Dictionary<uint, SafeFileHandle> _open = [];
+    private readonly HashSet<uint> _settled = [];
 
     /// <param name="files">The files of the image set.</param>
     /// <param name="tables">The tables that will be filled.</param>
@@ -34,6 +35,19 @@ internal sealed class TreeFileOpening : IDisposable
 
         return handle;
     }
+
+    /// <summary>Lets the first process that has a file do what only such a process can do.</summary>
+    public void Settle(IReadOnlyList<FdinfoEntry> table, Compel.RemoteBatch batch)
+    {
+        foreach (FdinfoEntry descriptor in table.Where(d => _settled.Add(d.Id)))
+        {
+            FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
+            FileKinds.Find(entry.Type)!.Settle(entry, (int)descriptor.Fd, batch);
+        }
+    }
+
+    /// <summary>The locks that a process had taken.</summary>
+    public IEnumerable<FileLockEntry> LocksOf(int pid) => _files.Locks[pid];
 
     /// <summary>A table has been filled: what nobody else waits for is closed.</summary>
     public void Done(IReadOnlyList<FdinfoEntry> table)

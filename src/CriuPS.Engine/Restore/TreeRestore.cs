@@ -2,7 +2,9 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
+using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Options;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Restore;
 
@@ -32,6 +34,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         foreach (ProcessRestore process in Processes)
         {
             process.Memory.Settle();
+            process.MakeThreads();
         }
 
         RestoreFiles();
@@ -158,7 +161,66 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         {
             tracer.Cancellation.ThrowIfCancellationRequested();
             process.RestoreFiles(opening);
-            process.MakeThreads();
+        }
+
+        RestoreTerminals();
+        foreach (ProcessRestore process in Processes)
+        {
+            process.SettleFiles(opening);
+        }
+    }
+
+    // When all have their descriptors and groups: a group comes into the foreground, and what means "the terminal of my session" can be opened.
+    private void RestoreTerminals()
+    {
+        foreach (Member leader in _inOrder.Where(m => m.Place.IsSessionLeader && m.Process is not null))
+        {
+            if (saved.Files.Opening.Terminals.Controlling(leader.Pid) is { } terminal)
+            {
+                using (terminal.Slave)
+                {
+                    leader.Process!.SetForeground(terminal.Slave, terminal.Foreground);
+                }
+            }
+        }
+
+        Dictionary<uint, SafeFileHandle> opened = [];
+        try
+        {
+            foreach (ProcessRestore process in Processes.Where(p => p.OwnsDescriptors))
+            {
+                foreach (FdinfoEntry descriptor in process.Saved.Descriptors)
+                {
+                    RestoreSessionTerminal(process, descriptor, opened);
+                }
+            }
+        }
+        finally
+        {
+            foreach (SafeFileHandle handle in opened.Values)
+            {
+                handle.Dispose();
+            }
+        }
+
+        saved.Files.Opening.Terminals.Finish();
+    }
+
+    private void RestoreSessionTerminal(ProcessRestore process, FdinfoEntry descriptor, Dictionary<uint, SafeFileHandle> opened)
+    {
+        FileEntry entry = saved.Files[descriptor.Id, $"fd {descriptor.Fd}"];
+        if (entry.Type != FdTypes.Tty || saved.Files.Opening.Terminals.Find(entry.Tty.TtyInfoId).Type != TtyType.Ctty)
+        {
+            return;
+        }
+
+        if (opened.TryGetValue(descriptor.Id, out SafeFileHandle? handle))
+        {
+            process.Replace(handle, descriptor);
+        }
+        else
+        {
+            opened[descriptor.Id] = process.OpenSessionTerminal((int)entry.Tty.Flags, descriptor);
         }
     }
 

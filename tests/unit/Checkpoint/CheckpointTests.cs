@@ -33,6 +33,9 @@ public sealed class CheckpointTests
     [InlineData("settings", true)]
     [InlineData("vdso_time", true)]
     [InlineData("growth", true)]
+    [InlineData("events", true)]
+    [InlineData("locks", true)]
+    [InlineData("terminals", true)]
     public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
     {
         using Target target = Target.Start(name);
@@ -89,5 +92,5 @@ public sealed class CheckpointTests
     }
 
     private static DumpResult Dump(Target target, FinalState state) =>
-        new DumpOperation(new DumpOptions { Pid = target.Pid, ImagesDirectory = target.Images, FinalState = state, Force = true }).Run();
+        new DumpOperation(new DumpOptions { Pid = target.Pid, ImagesDirectory = target.Images, FinalState = state, Force = true, FileLocks = true }).Run();
 }

@@ -103,14 +103,14 @@ internal static partial class ProcSnapshot
         foreach (int fd in Numbers($"/proc/{pid}/fd"))
         {
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
-            bool pipe = target.StartsWith("pipe:");
+            bool pipe = target.StartsWith("pipe:"), newInode = pipe || target == "anon_inode:[pidfd]";
             if (pipe && !pipes.Contains(target))
             {
                 pipes.Add(target);
             }
 
             lines.Add($"fd {fd} {(pipe ? $"pipe {pipes.IndexOf(target)}" : Number().Replace(target, "#N (deleted)"))}");
-            lines.AddRange(Lines($"/proc/{pid}/fdinfo/{fd}").Where(line => !(pipe && line.StartsWith("ino:")))
+            lines.AddRange(FdInfo(pid, fd).Where(line => !(newInode && line.StartsWith("ino:")))
                 .Select(line => $"fdinfo {fd} {(IsDeleted(target) ? SameInode(line, deleted) : line)}"));
         }
     }
@@ -164,6 +164,14 @@ internal static partial class ProcSnapshot
     private static IEnumerable<string?> Names(string folder) => Directory.GetFileSystemEntries(folder).Select(Path.GetFileName).Order();
 
     private static IEnumerable<int> Numbers(string folder) => Names(folder).Select(name => int.Parse(name!)).Order();
+
+    // Timers run on; an epoll set shows its members in the order of their addresses, and under numbers that may have been closed since.
+    private static IEnumerable<string> FdInfo(int pid, int fd)
+    {
+        string[] lines = [.. Lines($"/proc/{pid}/fdinfo/{fd}")];
+        return lines.Where(l => !l.StartsWith("it_value:") && !l.StartsWith("ticks:") && !l.StartsWith("tfd:"))
+            .Concat(lines.Where(l => l.StartsWith("tfd:")).Select(l => l[l.IndexOf("events:")..]).Order());
+    }
 
     // A file that never had a name is called by its inode.
     [GeneratedRegex("#[0-9]+ \\(deleted\\)$")]

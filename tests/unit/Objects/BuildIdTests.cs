@@ -76,7 +76,7 @@ public sealed class BuildIdTests
         FileEntry entry = RegularFile.Entry(file, 1);
         RegularFile kind = new();
         using ImageSet images = ImageSet.Open(folder.Path);
-        using FileOpening opening = new(images);
+        using FileOpening opening = new(images, _ => throw new InvalidOperationException());
         kind.Validate(entry, opening);
 
         File.WriteAllBytes(path, Elf(true, Note(GnuBuildId, "GNU\0"u8, [1, 2, 3, 4, 5, 6, 8])));

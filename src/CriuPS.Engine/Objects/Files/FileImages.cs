@@ -10,15 +10,17 @@ namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>The images that open files are written to, and what has been written to them.</summary>
 /// <param name="set">The image set.</param>
+/// <param name="tree">The descriptors of all processes.</param>
 /// <param name="options">What the dump is asked to do.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class FileImages(ImageSet set, DumpOptions options, CancellationToken cancellation)
+internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions options, CancellationToken cancellation)
 {
     private readonly Dictionary<(ulong Device, ulong Inode, long Position, int Flags), OrderedObjects<(int Pid, int Fd)>> _open = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly HashSet<ulong> _pipes = [];
+    private readonly ImageWriter _locks = set.CreateWriter(ImageType.FileLocks);
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
-    private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData);
+    private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData), _namedPipesData = set.CreateWriter(ImageType.FifoData);
     private readonly ImageWriter _packets = set.CreateWriter(ImageType.CriupsPipes);
     private uint _lastId;
 
@@ -27,6 +29,12 @@ internal sealed class FileImages(ImageSet set, DumpOptions options, Cancellation
 
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryImages SharedMemory { get; } = new(set, cancellation);
+
+    /// <summary>The descriptors of all processes.</summary>
+    public TreeFiles Tree => tree;
+
+    /// <summary>Terminals.</summary>
+    public TerminalImages Terminals { get; } = new(set, tree);
 
     /// <summary>An id that no other file has.</summary>
     public uint NextId() => ++_lastId;
@@ -63,25 +71,38 @@ internal sealed class FileImages(ImageSet set, DumpOptions options, Cancellation
     /// <summary>Whether a pipe's content is not yet written.</summary>
     public bool IsNewPipe(ulong inode) => _pipes.Add(inode);
 
+    /// <summary>Saves the locks of a descriptor table.</summary>
+    /// <param name="table">The table.</param>
+    /// <param name="isFirst">Whether a descriptor is the first of its open file.</param>
+    public void WriteLocks(IReadOnlyList<OpenFile> table, Func<OpenFile, bool> isFirst) => FileLocks.Save(table, isFirst, _locks);
+
     public void WritePackets(CriupsPipeEntry entry) => _packets.Write(entry);
 
-    public void WritePipeData(PipeDataEntry entry, ReadOnlySpan<byte> content)
+    /// <summary>Saves what is in a pipe.</summary>
+    /// <param name="entry">The pipe.</param>
+    /// <param name="content">Its content.</param>
+    /// <param name="named">Whether it is a named one, which has an image of its own.</param>
+    public void WritePipeData(PipeDataEntry entry, ReadOnlySpan<byte> content, bool named)
     {
-        _pipesData.Write(entry);
-        _pipesData.WritePayload(content);
+        ImageWriter writer = named ? _namedPipesData : _pipesData;
+        writer.Write(entry);
+        writer.WritePayload(content);
     }
 }
 
 /// <summary>What the files of a restore share: pipes with more than one open end, files and memory without a name.</summary>
 /// <param name="set">The image set.</param>
+/// <param name="file">The entry of a file.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class FileOpening(ImageSet set, CancellationToken cancellation = default) : IDisposable
+internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, CancellationToken cancellation = default) : IDisposable
 {
     private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
 
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
 
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData;
+    private readonly Dictionary<uint, int> _dying = [];
+
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData, _namedPipeData;
 
     private ILookup<uint, CriupsPipeEntry>? _packets;
 
@@ -91,8 +112,28 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
 
+    /// <summary>Terminals.</summary>
+    public TerminalOpening Terminals { get; } = new(set);
+
+    /// <summary>The entry of another file.</summary>
+    public FileEntry File(uint id) => file(id);
+
     /// <summary>What a pipe held; the image of all pipes is read once.</summary>
-    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData())[id];
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData(ImageType.PipesData))[id];
+
+    /// <summary>What a named pipe held.</summary>
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> NamedPipeData(uint id) => (_namedPipeData ??= ReadPipeData(ImageType.FifoData))[id];
+
+    /// <summary>A process that will have ended when the restore is done; each number stands for another one.</summary>
+    public int DeadProcess(uint number)
+    {
+        if (!_dying.TryGetValue(number, out int pid))
+        {
+            pid = _dying[number] = Compel.Newborn.Create();
+        }
+
+        return pid;
+    }
 
     /// <summary>The lengths of the packets that a pipe held; null for a stream of bytes.</summary>
     public IReadOnlyList<uint>? Packets(uint id) =>
@@ -112,10 +153,10 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
         return pipe;
     }
 
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData()
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageType type)
     {
         List<(PipeDataEntry Entry, byte[] Content)> data = [];
-        using ImageReader? reader = set.OpenReader(ImageType.PipesData);
+        using ImageReader? reader = set.OpenReader(type);
         while (reader?.Read<PipeDataEntry>() is { } entry)
         {
             data.Add((entry, reader.ReadPayload()));
@@ -133,6 +174,14 @@ internal sealed class FileOpening(ImageSet set, CancellationToken cancellation =
         }
 
         Remaps.Dispose();
+        foreach (int pid in _dying.Values)
+        {
+            Kernel.Signals.Kill(pid, Kernel.Signals.SIGKILL);
+            Wait.ForChild(pid);
+        }
+
+        _dying.Clear();
+        Terminals.Dispose();
         SharedMemory.Dispose();
     }
 }

@@ -38,7 +38,7 @@ internal static class FileOwner
 
     /// <summary>The owner of an open file.</summary>
     /// <exception cref="RefusedException">It is another process, which will not be there at a restore.</exception>
-    public static FownEntry Save(OpenFile file, SafeFileHandle handle)
+    public static FownEntry Save(OpenFile file, SafeFileHandle handle, TreeFiles tree)
     {
         FownEntry saved = None();
         if ((file.FileFlags & Fcntl.O_PATH) != 0)
@@ -50,7 +50,7 @@ internal static class FileOwner
         f_owner_ex owner = Fcntl.Get<f_owner_ex>(handle, F_GETOWN_EX);
         if (owner.pid != 0)
         {
-            RefuseForeign(file, owner);
+            RefuseForeign(file, owner, tree);
             UserIds ids = Fcntl.Get<UserIds>(handle, F_GETOWNER_UIDS);
             (saved.Uid, saved.Euid, saved.PidType, saved.Pid) = (ids.uid, ids.euid, (uint)owner.type, (uint)owner.pid);
         }
@@ -93,11 +93,12 @@ internal static class FileOwner
     }
 
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
-    public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown;
+    public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
+        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
 
-    private static void RefuseForeign(OpenFile file, f_owner_ex owner)
+    private static void RefuseForeign(OpenFile file, f_owner_ex owner, TreeFiles tree)
     {
-        bool own = owner.type == F_OWNER_TID ? Directory.Exists($"/proc/{file.Pid}/task/{owner.pid}") : owner.pid == file.Pid;
+        bool own = owner.type == F_OWNER_TID ? Directory.Exists($"/proc/{file.Pid}/task/{owner.pid}") : tree.Pids.Contains(owner.pid);
         if (!own)
         {
             Refusal refusal = new(

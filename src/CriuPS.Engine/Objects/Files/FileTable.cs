@@ -30,12 +30,14 @@ internal static class FileTable
     /// <summary>Saves the table and the open files of a stopped process.</summary>
     public static void Save(IReadOnlyList<OpenFile> table, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
     {
+        HashSet<OpenFile> first = new(ReferenceEqualityComparer.Instance);
         foreach (OpenFile file in table)
         {
             IFileKind kind = FileKinds.Find(file)!;
             uint id = images.IdOf(file, out bool isNew);
             if (isNew)
             {
+                first.Add(file);
                 using SafeFileHandle handle = PidFd.GetFd(pidfd, file.Fd);
                 images.Write(kind.Save(file, handle, id, images));
             }
@@ -45,6 +47,8 @@ internal static class FileTable
                 Id = id, Fd = (uint)file.Fd, Type = kind.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
             });
         }
+
+        images.WriteLocks(table, first.Contains);
     }
 
     private static OpenFile? TryRead(ProcDirectory proc, int fd)
@@ -62,6 +66,6 @@ internal static class FileTable
         }
 
         FdInfo info = FdInfo.Read(proc, fd);
-        return new OpenFile(proc.Pid, fd, link, status, info.Position, (int)info.Flags) { HasLock = info.Locks.Count > 0 };
+        return new OpenFile(proc.Pid, fd, link, status, info.Position, (int)info.Flags) { Info = info };
     }
 }

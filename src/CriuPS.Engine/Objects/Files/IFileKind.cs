@@ -29,12 +29,24 @@ internal interface IFileKind
 
     /// <summary>Opens the file as it was.</summary>
     SafeFileHandle Open(FileEntry entry, FileOpening opening);
+
+    /// <summary>Adds what only a process can do that has the file, when all descriptors of all processes are in their places.</summary>
+    /// <param name="entry">The file.</param>
+    /// <param name="fd">Its number in the first process that has it.</param>
+    /// <param name="batch">That process.</param>
+    void Settle(FileEntry entry, int fd, Compel.RemoteBatch batch)
+    {
+    }
 }
 
 /// <summary>The registry of kinds; the first that recognizes a descriptor takes it.</summary>
 internal static class FileKinds
 {
-    public static IReadOnlyList<IFileKind> All { get; } = [new PipeFile(), new MemoryFile(), new RegularFile(), new ServiceSocket()];
+    public static IReadOnlyList<IFileKind> All { get; } = 
+    [
+        new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
+        new InotifyFile(), new ProcessFile(), new TerminalFile(), new ServiceSocket(),
+    ];
 
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
 

@@ -19,7 +19,7 @@ internal sealed class MemoryFile : IFileKind
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
         FileEntry entry = Entry(file, id, images);
-        entry.Memfd.Fown = FileOwner.Save(file, handle);
+        entry.Memfd.Fown = FileOwner.Save(file, handle, images.Tree);
         return entry;
     }
 

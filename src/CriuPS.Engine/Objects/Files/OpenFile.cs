@@ -24,11 +24,11 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>The link in /proc that leads to the very file, whatever has become of its name.</summary>
     public string MagicLink { get; init; } = $"/proc/{Pid}/fd/{Fd}";
 
-    /// <summary>Whether fdinfo names a lock on it.</summary>
-    public bool HasLock { get; init; }
+    /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
+    public FdInfo? Info { get; init; }
 
-    /// <summary>Whether it is asked to signal somebody (O_ASYNC).</summary>
-    public bool HasOwner => (Flags & Fcntl.O_ASYNC) != 0;
+    /// <summary>Whether fdinfo names a lock on it.</summary>
+    public bool HasLock => Info?.Locks.Count > 0;
 
     /// <summary>Whether it is the socket over which its process asked for the dump.</summary>
     public bool IsServiceSocket { get; init; }

@@ -34,13 +34,13 @@ internal sealed class PipeFile : IFileKind
         uint pipe = (uint)file.Status.st_ino;
         if (images.IsNewPipe(file.Status.st_ino))
         {
-            SaveContent(file, handle, pipe, images);
+            SaveContent(file, handle, pipe, images, named: false);
         }
 
         return new FileEntry
         {
             Type = Type, Id = id,
-            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle) },
+            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree) },
         };
     }
 
@@ -70,9 +70,17 @@ internal sealed class PipeFile : IFileKind
     private static (SafeFileHandle Read, SafeFileHandle Write) Make(uint id, FileOpening opening)
     {
         (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
-        foreach ((PipeDataEntry entry, byte[] content) in opening.PipeData(id))
+        RestoreContent(write, opening.PipeData(id), id, opening);
+        return (read, write);
+    }
+
+    /// <summary>Gives a new pipe its size and what was in it.</summary>
+    internal static void RestoreContent(
+        SafeFileHandle write, IEnumerable<(PipeDataEntry Entry, byte[] Content)> data, uint id, FileOpening opening)
+    {
+        foreach ((PipeDataEntry entry, byte[] content) in data)
         {
-            if (entry.HasSize && Fcntl.Control(read, Fcntl.F_GETPIPE_SZ) != (int)entry.Size)
+            if (entry.HasSize && Fcntl.Control(write, Fcntl.F_GETPIPE_SZ) != (int)entry.Size)
             {
                 Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, entry.Size);
             }
@@ -86,8 +94,6 @@ internal sealed class PipeFile : IFileKind
                 Fill(write, content, id);
             }
         }
-
-        return (read, write);
     }
 
     private static void Fill(SafeFileHandle write, ReadOnlySpan<byte> content, uint id)
@@ -115,12 +121,13 @@ internal sealed class PipeFile : IFileKind
         }
     }
 
-    private static void SaveContent(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    /// <summary>Saves what is in a pipe, which it stays in.</summary>
+    internal static void SaveContent(OpenFile file, SafeFileHandle handle, uint id, FileImages images, bool named)
     {
         int size = Fcntl.Control(handle, Fcntl.F_GETPIPE_SZ);
         List<uint> lengths = [];
         byte[] content = Read(file, handle, size, lengths);
-        images.WritePipeData(new PipeDataEntry { PipeId = id, Bytes = (uint)content.Length, Size = (uint)size }, content);
+        images.WritePipeData(new PipeDataEntry { PipeId = id, Bytes = (uint)content.Length, Size = (uint)size }, content, named);
         if (HoldsPackets(file, handle, size, lengths))
         {
             CriupsPipeEntry entry = new() { PipeId = id };

@@ -35,7 +35,7 @@ internal sealed class RegularFile : IFileKind
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
         FileEntry entry = Save(file, id, images);
-        entry.Reg.Fown = FileOwner.Save(file, handle);
+        entry.Reg.Fown = FileOwner.Save(file, handle, images.Tree);
         return entry;
     }
 

@@ -1,14 +1,56 @@
+using CriuPS.Engine.Proc;
+
 namespace CriuPS.Engine.Objects.Files;
 
-/// <summary>The descriptors of all processes that are dumped together: what is shared among them needs nobody outside.</summary>
+/// <summary>The descriptors of all processes that are dumped together, and whom they belong to: what is shared among them needs nobody outside.</summary>
 /// <param name="files">All descriptors.</param>
-internal sealed class TreeFiles(IEnumerable<OpenFile> files)
+/// <param name="processes">All processes, those that have ended included.</param>
+/// <param name="shellJob">Whether the tree may belong to a session, and a terminal, of the caller.</param>
+internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCollection<ProcStat> processes, bool shellJob)
 {
-    /// <summary>No descriptors at all.</summary>
-    public static TreeFiles None { get; } = new([]);
+    private const int SlaveMajor = 136, MajorShift = 8;
 
     private readonly ILookup<(ulong Device, ulong Inode), OpenFile> _byInode = files.ToLookup(f => (f.Status.st_dev, f.Status.st_ino));
 
+    private readonly ILookup<int, OpenFile> _byPid = files.ToLookup(f => f.Pid);
+
+    private HashSet<int>? _masters;
+
+    /// <summary>No descriptors at all.</summary>
+    public static TreeFiles None { get; } = new([], [], shellJob: false);
+
+    /// <summary>All processes, those that have ended included.</summary>
+    public IReadOnlySet<int> Pids { get; } = processes.Select(p => p.Pid).ToHashSet();
+
+    /// <summary>Whether a terminal whose master is outside may be that of the restore's caller.</summary>
+    public bool MayUseCallersTerminal => shellJob;
+
+    /// <summary>The descriptors of a process.</summary>
+    public IEnumerable<OpenFile> OfProcess(int pid) => _byPid[pid];
+
     /// <summary>The descriptors of the same file, this one among them.</summary>
     public IEnumerable<OpenFile> OfSameFile(OpenFile file) => _byInode[(file.Status.st_dev, file.Status.st_ino)];
+
+    /// <summary>Whether one of the processes holds the master of /dev/pts/N.</summary>
+    public bool HasMaster(int index) => (_masters ??= FindMasters()).Contains(index);
+
+    /// <summary>A process, the leader if possible, whose session has a pseudoterminal as its own; null where none has.</summary>
+    public ProcStat? UserOf(TerminalDevice device) =>
+        device.Kind == TerminalKind.OfSession
+            ? null
+            : processes.Where(p => p.TerminalDevice == NumberOf(device.Index)).OrderBy(p => p.Session != p.Pid).FirstOrDefault();
+
+    /// <summary>Whether the terminal of a process's session comes back with it.</summary>
+    public bool KeepsTerminal(int pid)
+    {
+        ProcStat? process = processes.FirstOrDefault(p => p.Pid == pid);
+        bool has = process is { TerminalDevice: not 0 };
+        return has && (shellJob || (Pids.Contains(process!.Session) && (_masters ??= FindMasters()).Any(m => NumberOf(m) == process.TerminalDevice)));
+    }
+
+    // The kernel's device number, as /proc/PID/stat has it (include/linux/kdev_t.h, new_encode_dev).
+    private static int NumberOf(int index) => (index & 0xff) | (SlaveMajor << MajorShift) | ((index & ~0xff) << 12);
+
+    private HashSet<int> FindMasters() =>
+        [.. files.Select(TerminalDevice.Of).Where(d => d?.Kind == TerminalKind.Master).Select(d => d!.Value.Index)];
 }

@@ -11,9 +11,6 @@ internal static class UnknownFile
         return file.Kind switch
         {
             FileStatus.S_IFSOCK => ("sockets are not supported yet", "close it before the dump"),
-            FileStatus.S_IFIFO => ("named pipes are not supported yet", "close it before the dump"),
-            FileStatus.S_IFCHR when link.StartsWith("/dev/pts/", StringComparison.Ordinal) || link.StartsWith("/dev/tty", StringComparison.Ordinal) =>
-                ("terminals are not supported yet", "redirect it to a file or to /dev/null"),
             FileStatus.S_IFCHR or FileStatus.S_IFBLK => ("this device is not supported", "close it before the dump"),
             _ when link.StartsWith("/memfd:", StringComparison.Ordinal) => ("memory files of huge pages are not supported yet", "close it before the dump"),
             _ when link.StartsWith("anon_inode:", StringComparison.Ordinal) =>

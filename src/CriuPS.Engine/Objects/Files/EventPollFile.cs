@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// A set of watched files (epoll(7), struct eventpoll). The kernel keeps for each the open file, the number under which it was added, events and data; fdinfo
+/// tells all but the file, and kcmp(2) with KCMP_EPOLL_TFD (since Linux 4.13) whether it is still the one of that number. A restored process adds them
+/// again itself by epoll_ctl(2), when all its descriptors are in place: epoll sets may watch each other.
+/// </summary>
+internal sealed class EventPollFile : IFileKind
+{
+    public FdTypes Type => FdTypes.Eventpoll;
+
+    public bool Recognizes(OpenFile file) => file.Link.Bytes.SequenceEqual("anon_inode:[eventpoll]"u8);
+
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
+    {
+        foreach ((EpollTarget target, int offset) in Numbered(file.Info!.EpollTargets))
+        {
+            if (Find(file, target, offset, tree) is null)
+            {
+                return ($"it watches a file that was fd {target.Fd} and is open in this process no more", "let the program take it out of the set");
+            }
+        }
+
+        return null;
+    }
+
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        EventpollFileEntry saved = new() { Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree) };
+
+        // fdinfo has them in the order of the kernel's tree, by address; the order among equal numbers is that of kcmp's offsets.
+        foreach ((EpollTarget target, int offset) in Numbered(file.Info!.EpollTargets))
+        {
+            OpenFile found = Find(file, target, offset, images.Tree)
+                ?? throw new CriuException("EpollTargetGone", CriuErrorKind.NotSupported, $"{file}: the file that it watches as fd {target.Fd} is gone")
+                {
+                    Pid = file.Pid,
+                };
+            saved.Tfd.Add(new EventpollTfdEntry
+            {
+                Id = id, Tfd = (uint)found.Fd, Events = target.Events, Data = target.Data, Dev = target.SuperBlockDevice, Inode = target.Inode ?? 0,
+                Pos = (ulong)target.Position,
+            });
+        }
+
+        return new FileEntry { Type = Type, Id = id, Epfd = saved };
+    }
+
+    public void Validate(FileEntry entry, FileOpening opening)
+    {
+    }
+
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening)
+    {
+        SafeFileHandle epoll = EventFiles.Epoll();
+        Fcntl.Control(epoll, Fcntl.F_SETFL, (int)entry.Epfd.Flags & Fcntl.O_NONBLOCK);
+        return epoll;
+    }
+
+    public void Settle(FileEntry entry, int fd, RemoteBatch batch)
+    {
+        Span<byte> structure = stackalloc byte[EventFiles.EpollEventSize];
+        foreach (EventpollTfdEntry target in entry.Epfd.Tfd)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(structure, target.Events);
+            BinaryPrimitives.WriteUInt64LittleEndian(structure[sizeof(uint)..], target.Data);
+            SyscallProgram program = batch.Room(1, EventFiles.EpollEventSize);
+            ulong address = program.Put(structure);
+            program.Add(
+                $"epoll_ctl of fd {fd} for fd {target.Tfd}", SyscallNumber.epoll_ctl, fd, EventFiles.EPOLL_CTL_ADD, (long)target.Tfd, address);
+        }
+    }
+
+    // Several files may have been added under one number, each closed before the next came: kcmp counts them.
+    private static IEnumerable<(EpollTarget Target, int Offset)> Numbered(IEnumerable<EpollTarget> targets) =>
+        targets.GroupBy(t => t.Fd).SelectMany(same => same.Select((target, offset) => (target, offset)));
+
+    // The number's own file in most cases, else another descriptor of the process that leads to the same open file.
+    private static OpenFile? Find(OpenFile epoll, EpollTarget target, int offset, TreeFiles tree)
+    {
+        IEnumerable<OpenFile> candidates = tree.OfProcess(epoll.Pid)
+            .Where(f => target.Inode is null || f.Status.st_ino == target.Inode).OrderBy(f => f.Fd != target.Fd);
+        return candidates.FirstOrDefault(f => IsTarget(f, epoll, target, offset));
+    }
+
+    private static bool IsTarget(OpenFile file, OpenFile epoll, EpollTarget target, int offset)
+    {
+        try
+        {
+            return Kcmp.IsEpollTarget(file.Pid, file.Fd, epoll.Pid, epoll.Fd, target.Fd, offset);
+        }
+        catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.EBADF)
+        {
+            // A process that runs changes its set meanwhile; one that stands still does not.
+            return false;
+        }
+    }
+}
