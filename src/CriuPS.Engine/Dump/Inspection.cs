@@ -227,11 +227,6 @@ internal sealed class Inspection
 
     private void LookAtFilters()
     {
-        if (Status.Seccomp is > 0)
-        {
-            Refuse("seccomp", "its system calls are filtered", "run the program without a seccomp filter");
-        }
-
         if (PosixTimers.Objection(Proc) is { } timer)
         {
             Refuse(timer.Subject, timer.Reason, timer.Remedy);

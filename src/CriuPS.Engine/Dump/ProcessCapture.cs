@@ -3,6 +3,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
+using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Cpu;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Proc;
@@ -63,6 +64,11 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         {
             TaskDump task = new(process, tracee) { Status = frozen.Proc.Parse($"task/{tracee.Tid}/status", ProcStatus.Parse) };
             process.Tasks.Add(task);
+            if (task.Status.Seccomp is > 0)
+            {
+                SeccompFilters.Suspend(tracee.Tid, Ptrace.PTRACE_O_TRACESYSGOOD);
+            }
+
             RestartableSequence.Save(task);
             SaveCore(task);
         }
@@ -100,11 +106,6 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             if (!Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FILES) || !Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FS))
             {
                 yield return NewRefusal($"thread {task.Task.Tid}", "it has its own descriptors or directories", "threads that unshare are not supported");
-            }
-
-            if (task.Status.Seccomp is > 0)
-            {
-                yield return NewRefusal($"thread {task.Task.Tid}", "its system calls are filtered (seccomp)", "run the program without a filter");
             }
         }
     }

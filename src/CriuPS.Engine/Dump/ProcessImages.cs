@@ -1,5 +1,6 @@
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Objects;
+using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Objects.Memory;
@@ -22,6 +23,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
 
     private readonly ImageWriter _tree = set.CreateWriter(ImageType.PsTree);
     private readonly HashSet<uint> _tables = [];
+    private readonly SeccompImage _filters = new();
 
     /// <summary>Writes a living process; parents come before their children.</summary>
     /// <param name="process">What was read of it.</param>
@@ -43,6 +45,11 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         WriteMemory(process);
         foreach (TaskDump task in process.Tasks)
         {
+            if (task.Filters.Count > 0)
+            {
+                task.Core.ThreadCore.SeccompFilter = _filters.IndexOf(task.Filters);
+            }
+
             set.WriteSingle(ImageType.Core, (ulong)task.VirtualTid, task.Core);
         }
 
@@ -65,6 +72,9 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         });
         WriteTree(stat, stat.ParentPid, [(uint)stat.Pid]);
     }
+
+    /// <summary>Writes what is known only when all processes are written.</summary>
+    public void Finish() => _filters.Write(set);
 
     /// <summary>What the inventory says of the machine.</summary>
     public static InventoryEntry Inventory() => new()

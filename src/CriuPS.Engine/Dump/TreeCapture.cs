@@ -109,6 +109,8 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             writer.WriteZombie(zombie);
         }
 
+        writer.Finish();
+
         Pages += files.SharedMemory.Pages;
     }
 

@@ -144,6 +144,25 @@ internal static unsafe class Ptrace
         return configuration;
     }
 
+    /// <summary>Sets the options of a tracee, all of them anew.</summary>
+    public static void SetOptions(int tid, int options) =>
+        Syscall.Check(Request(PTRACE_SETOPTIONS, tid, 0, options), () => $"ptrace(PTRACE_SETOPTIONS, {tid}, 0x{options:x})");
+
+    /// <summary>Reads one seccomp filter of a task (kernel 4.4, CONFIG_CHECKPOINT_RESTORE); false if it has no such.</summary>
+    /// <param name="tid">The task.</param>
+    /// <param name="filter">Which filter, the oldest being 0.</param>
+    /// <param name="code">Takes its instructions, 8 bytes each.</param>
+    /// <param name="instructions">How many there are.</param>
+    public static bool TryGetSeccompFilter(int tid, ulong filter, Span<byte> code, out int instructions)
+    {
+        fixed (byte* p = code)
+        {
+            long result = Request(PTRACE_SECCOMP_GET_FILTER, tid, (long)filter, (long)p);
+            instructions = result == -Errno.ENOENT ? 0 : (int)Syscall.Check(result, () => $"ptrace(PTRACE_SECCOMP_GET_FILTER, {tid})");
+            return result != -Errno.ENOENT;
+        }
+    }
+
     /// <summary>The flags of one seccomp filter of a task (kernel 4.16, CONFIG_CHECKPOINT_RESTORE); a value or -errno.</summary>
     public static long SeccompMetadata(int tid, ulong filter, out ulong flags)
     {

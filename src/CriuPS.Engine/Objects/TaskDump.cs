@@ -25,6 +25,9 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     /// <summary>What that image has no place for.</summary>
     public CriupsThreadEntry Extra { get; } = new();
 
+    /// <summary>The filters of its system calls, the oldest first.</summary>
+    public List<SeccompFilter> Filters { get; } = [];
+
     /// <summary>The image that is being filled.</summary>
     public CoreEntry Core { get; } = new() { Mtype = CoreEntry.Types.march.X8664, ThreadCore = new ThreadCoreEntry() };
 }

@@ -18,6 +18,12 @@ internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry L
     /// <summary>What CRIU's images cannot say of it; null in sets that CRIU made.</summary>
     public CriupsThreadEntry? Extra => ProcessExtra?.Threads.FirstOrDefault(thread => thread.Tid == Tid);
 
+    /// <summary>The filters of its system calls that it installs, in their order.</summary>
+    public IReadOnlyList<SeccompFilter> Filters { get; init; } = [];
+
+    /// <summary>Whether its filters become those of all threads.</summary>
+    public bool SharesFilters { get; init; }
+
     /// <summary>Whether it is the thread group's leader, which also stands for the process.</summary>
     public bool IsLeader => Pid == Tid;
 }

@@ -45,6 +45,7 @@ internal static class TaskStates
         new ResourceLimits(),
         new PosixTimers(),
         new PendingSignals(),
+        new SeccompFilters(),
         new TaskCredentials(),
         new ParentDeathSignal(),
         new Dumpable(),

@@ -15,7 +15,8 @@ namespace CriuPS.Engine.Restore;
 /// </summary>
 internal sealed class Birth(Tracer tracer)
 {
-    private const int TraceOptions = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
+    /// <summary>How newborns are traced.</summary>
+    public const int TraceOptions = Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_TRACESYSGOOD;
     private const int MostMidwives = 1000;
     private static readonly TimeSpan s_zombiePatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_numberPatience = TimeSpan.FromMilliseconds(200);

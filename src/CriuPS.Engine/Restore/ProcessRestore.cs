@@ -3,6 +3,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
+using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Cpu;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Signals;
@@ -32,7 +33,7 @@ internal sealed class ProcessRestore : IDisposable
         _ownsDirectories = !tree.SharesWithParent(saved, ids => ids.FsId);
         _channel = _ownsChannel ? DescriptorChannel.Open(_batch, FreeNumber()) : parent!._channel.For(_batch);
         Memory = new MemoryRestore(site, saved, newborn.Memory, _batch, _channel);
-        _tasks.Add((newborn.Task, NewTask(saved.Pid, saved.LeaderCore, _batch), _batch));
+        _tasks.Add((newborn.Task, NewTask(0, _batch), _batch));
     }
 
     public SavedProcess Saved => _saved;
@@ -157,11 +158,11 @@ internal sealed class ProcessRestore : IDisposable
         }
 
         _batch.Run();
-        foreach ((int tid, CoreEntry core) in _saved.Cores.Skip(1))
+        foreach ((int tid, _) in _saved.Cores.Skip(1))
         {
             Tracee thread = Tracee.Adopt(_site.Tracer, _saved.Pid, tid);
             RemoteBatch batch = _site.NewBatch(thread, _tasks.Count);
-            _tasks.Add((thread, NewTask(tid, core, batch), batch));
+            _tasks.Add((thread, NewTask(_tasks.Count, batch), batch));
         }
     }
 
@@ -172,6 +173,11 @@ internal sealed class ProcessRestore : IDisposable
         {
             _channel.AddClose();
             RestoreOwners();
+        }
+
+        foreach (Tracee task in _saved.IsFiltered ? Tasks : [])
+        {
+            SeccompFilters.Suspend(task.Tid, Birth.TraceOptions);
         }
 
         foreach ((_, TaskRestore restore, _) in _tasks)
@@ -279,6 +285,14 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
-    private TaskRestore NewTask(int tid, CoreEntry core, RemoteBatch batch) =>
-        new(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch) { ProcessExtra = _saved.Extra };
+    // Filters that all threads have are installed by the leader for all.
+    private TaskRestore NewTask(int index, RemoteBatch batch)
+    {
+        (int tid, CoreEntry core) = _saved.Cores[index];
+        return new TaskRestore(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch)
+        {
+            ProcessExtra = _saved.Extra, SharesFilters = _saved.SharesFilters,
+            Filters = index == 0 || !_saved.SharesFilters ? _saved.Filters[index] : [],
+        };
+    }
 }

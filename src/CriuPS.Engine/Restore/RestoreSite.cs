@@ -55,9 +55,10 @@ internal sealed class RestoreSite
             vdso.Validate(code, process.Mm.Vmas, process.ReadMemory);
         }
 
-        // The list of a task's groups is the one thing that may not fit into the usual room.
-        int groups = sizeof(uint) * tree.Processes.SelectMany(p => p.Cores).Max(c => c.Core.ThreadCore.Creds?.Groups.Count ?? 0);
-        (int Leader, int Thread) rooms = (Aligned(UsualLeaderRoom + groups), Aligned(UsualThreadRoom + groups));
+        // The list of a task's groups and a filter of its system calls may not fit into the usual room.
+        int filter = tree.Processes.SelectMany(p => p.Filters).SelectMany(f => f).Select(f => f.Filter.Length).DefaultIfEmpty().Max();
+        int large = filter + sizeof(uint) * tree.Processes.SelectMany(p => p.Cores).Max(c => c.Core.ThreadCore.Creds?.Groups.Count ?? 0);
+        (int Leader, int Thread) rooms = (Aligned(UsualLeaderRoom + large), Aligned(UsualThreadRoom + large));
         int dataSize = PageAligned(rooms.Leader + (tree.Processes.Max(p => p.Cores.Count) - 1) * rooms.Thread);
         IEnumerable<(ulong, ulong)> used = tree.Processes.SelectMany(p => p.Mm.Vmas).Select(v => (v.Start, v.End));
         ulong hole = AddressHole.Find(

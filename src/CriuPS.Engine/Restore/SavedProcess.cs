@@ -1,6 +1,7 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Memory;
 
 namespace CriuPS.Engine.Restore;
@@ -38,6 +39,15 @@ internal sealed class SavedProcess : IDisposable
     /// <summary>The images of its tasks by tid, the leader first.</summary>
     public required IReadOnlyList<(int Tid, CoreEntry Core)> Cores { get; init; }
 
+    /// <summary>The filters of system calls of each task, in the order of <see cref="Cores"/>.</summary>
+    public required IReadOnlyList<List<SeccompFilter>> Filters { get; init; }
+
+    /// <summary>Whether all tasks have the same filters.</summary>
+    public bool SharesFilters => Filters.Skip(1).All(chain => chain.SequenceEqual(Filters[0]));
+
+    /// <summary>Whether system calls of any task are limited.</summary>
+    public bool IsFiltered => Cores.Any(c => c.Core.ThreadCore.SeccompMode != SeccompMode.Disabled);
+
     public required IReadOnlyList<FdinfoEntry> Descriptors { get; init; }
 
     public required PageMapChain? Pages { get; init; }
@@ -56,15 +66,18 @@ internal sealed class SavedProcess : IDisposable
     public static SavedProcess Load(ImageSet images, PstreeEntry tree, CoreEntry leader, SavedFiles files)
     {
         TaskKobjIdsEntry ids = images.ReadSingle<TaskKobjIdsEntry>(ImageType.Ids, tree.Pid);
+        SeccompEntry? filters = images.TryReadSingle(ImageType.Seccomp, null, out SeccompEntry? entry) ? entry : null;
         IEnumerable<(int, CoreEntry)> threads = tree.Threads.Where(tid => tid != tree.Pid)
             .Select(tid => ((int)tid, images.ReadSingle<CoreEntry>(ImageType.Core, tid)));
+        List<(int Tid, CoreEntry Core)> cores = [((int)tree.Pid, leader), .. threads];
         SavedProcess process = new(images, files, tree)
         {
             Ids = ids,
             Mm = images.ReadSingle<MmEntry>(ImageType.Mm, tree.Pid),
             Fs = images.ReadSingle<FsEntry>(ImageType.Fs, tree.Pid),
             Extra = images.TryReadSingle(ImageType.CriupsProcess, tree.Pid, out CriupsProcessEntry? extra) ? extra : null,
-            Cores = [((int)tree.Pid, leader), .. threads],
+            Cores = cores,
+            Filters = [.. cores.Select(c => SeccompImage.ChainOf(images, filters, c.Core))],
             Descriptors = [.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId).OrderBy(d => d.Fd)],
             Pages = PageMapChain.Open(images, ImageType.PageMap, tree.Pid),
         };
@@ -156,7 +169,6 @@ internal sealed class SavedProcess : IDisposable
             throw new CriuException("TaskStateNotSupported", CriuErrorKind.NotSupported, $"process {Pid} was dumped in state {LeaderCore.Tc.TaskState}");
         }
 
-        Unsupported(Cores.Any(c => c.Core.ThreadCore.SeccompMode != SeccompMode.Disabled), "seccomp filters");
     }
 
     private void Unsupported(bool found, string what)

@@ -36,6 +36,7 @@ public sealed class CheckpointTests
     [InlineData("events", true)]
     [InlineData("locks", true)]
     [InlineData("terminals", true)]
+    [InlineData("filters", true)]
     public void A_target_does_not_notice_its_checkpoint(string name, bool quiet)
     {
         using Target target = Target.Start(name);

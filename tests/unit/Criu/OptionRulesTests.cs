@@ -9,7 +9,7 @@ public sealed class OptionRulesTests
 {
     [Theory]
     [InlineData("tcp-established", null)]
-    [InlineData("file-locks", null)]
+    [InlineData("tls", null)]
     [InlineData("track-mem", null)]
     [InlineData("page-server", null)]
     [InlineData("external", "mnt[/dev]:dev")]
@@ -41,9 +41,9 @@ public sealed class OptionRulesTests
     [Fact]
     public void AllThatIsRefusedIsSaidAtOnce()
     {
-        DumpOptions options = OptionTable.Apply(new DumpOptions { Pid = 1 }, [new NamedOption("file-locks"), new NamedOption("track-mem")]);
+        DumpOptions options = OptionTable.Apply(new DumpOptions { Pid = 1 }, [new NamedOption("tcp-established"), new NamedOption("track-mem")]);
         CriuException e = Assert.Throws<CriuException>(() => OptionRules.Validate(options));
-        Assert.Contains("--file-locks", e.Message);
+        Assert.Contains("--tcp-established", e.Message);
         Assert.Contains("--track-mem", e.Message);
     }
 

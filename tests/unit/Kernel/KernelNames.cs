@@ -68,6 +68,7 @@ internal static class KernelNames
         ["StackT"] = ("stack_t", name => name),
         ["stat"] = ("struct stat", StatField),
         ["sigevent"] = ("struct sigevent", name => name == "sigev_notify_thread_id" ? "_sigev_un._tid" : name),
+        ["termios"] = ("struct kernel_termios", name => name),
         ["UserRegs"] = ("struct user_regs_struct", UserRegister),
         ["PageRegionRecord"] = ("struct page_region", name => name),
         ["PagemapScanArgument"] = ("struct pm_scan_arg", name => name),
@@ -92,6 +93,11 @@ internal static class KernelNames
         #undef flock64
         #undef sched_param
         #undef ucontext
+        struct kernel_termios // include/uapi/asm-generic/termbits.h; the C library has another structure of that name
+        {
+            unsigned c_iflag, c_oflag, c_cflag, c_lflag;
+            unsigned char c_line, c_cc[19];
+        };
         struct BirthArguments { long descriptor; void *path, *arguments, *environment; }; // ours: src/CriuPS.Assembler/BirthX64.cs
         #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst
         struct page_region { __u64 start, end, categories; };
