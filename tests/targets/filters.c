@@ -49,6 +49,11 @@ int main(int count, char **arguments)
 {
     target_begin(count, arguments);
     target_thread(run, NULL);
+    while (atomic_load(&turns) == 0)
+    {
+        usleep(1000);
+    }
+
     TARGET_EQUAL(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     deny(SYS_getpriority, 91, SECCOMP_FILTER_FLAG_TSYNC);
     deny(SYS_munmap, 92, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG);
