@@ -14,9 +14,6 @@ namespace CriuPS.Engine.Dump;
 /// </summary>
 internal sealed class Inspection
 {
-    private static readonly string[] s_namespaces =
-        ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"];
-
     private static readonly RegularFile s_named = new();
 
     private readonly List<Refusal> _refusals = [];
@@ -58,14 +55,15 @@ internal sealed class Inspection
     /// <summary>Looks at a process.</summary>
     /// <param name="proc">The process.</param>
     /// <param name="options">What the dump is asked to do.</param>
+    /// <param name="own">The namespaces of this process.</param>
     /// <param name="frozen">Whether our own tracer holds it.</param>
-    public static Inspection Of(ProcDirectory proc, DumpOptions options, bool frozen)
+    public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
     {
         Inspection inspection = new(proc, options);
         inspection.LookAtProcess(frozen);
         if (inspection.IsAlive)
         {
-            inspection.LookAtNamespaces();
+            inspection.LookAtNamespaces(own);
             inspection.LookAtMappings();
             inspection.LookAtFiles();
             inspection.LookAtFilters();
@@ -97,13 +95,11 @@ internal sealed class Inspection
         }
     }
 
-    private void LookAtNamespaces()
+    private void LookAtNamespaces(OwnNamespaces own)
     {
-        foreach (string name in s_namespaces)
+        foreach ((string name, OsText ours) in own.Links)
         {
-            OsText? theirs = Proc.TryReadLinkText($"ns/{name}", out _);
-            string ours = File.ResolveLinkTarget($"/proc/self/ns/{name}", false)?.Name ?? "";
-            if (theirs is { } link && link.ToString() != ours)
+            if (Proc.TryReadLinkText(name, out _) is { } link && link != ours)
             {
                 Refuse($"namespace {link}", "it is in another namespace than this process", "run this command inside the same namespaces");
             }

@@ -17,6 +17,7 @@ internal sealed class TreeInspection
     private readonly List<ProcStat> _zombies = [];
     private readonly DumpOptions _options;
     private readonly bool _frozen;
+    private readonly OwnNamespaces _own = new();
 
     private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
 
@@ -61,7 +62,7 @@ internal sealed class TreeInspection
     public static TreeInspection Of(IEnumerable<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
     {
         TreeInspection tree = new(options, frozen: true);
-        tree._processes.AddRange(processes.Select(proc => Inspection.Of(proc, options, frozen: true)));
+        tree._processes.AddRange(processes.Select(proc => Inspection.Of(proc, options, tree._own, frozen: true)));
         foreach (int pid in zombies)
         {
             using ProcDirectory proc = new(pid);
@@ -84,7 +85,7 @@ internal sealed class TreeInspection
                 return;
             }
 
-            Inspection inspection = Inspection.Of(proc, _options, frozen: false);
+            Inspection inspection = Inspection.Of(proc, _options, _own, frozen: false);
             directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
             _processes.Add(inspection);
         }

@@ -20,7 +20,7 @@ public sealed partial class ImageSet
     internal const int FileMode = 0x180; // 0600
 
     private const int DirectoryMode = 0x1c0; // 0700
-    private const int SyncThreads = 8;
+    private const int SyncThreads = 8, MostSyncedSingly = 100;
     private const string NewSuffix = ".new";
 
     private readonly Lock _lock = new();
@@ -315,6 +315,18 @@ public sealed partial class ImageSet
     // One journal commit of the file system can serve many fsyncs that wait at the same time.
     private void SyncAll(CancellationToken cancellation)
     {
+        // Each fsync is a round trip to the disk: those of many small files take longer than all that others have written meanwhile.
+        if (_created.Count > MostSyncedSingly)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Failure($"syncfs {Path}", FileAt.TrySyncFileSystem(_directory)) is { } unsynced)
+            {
+                throw unsynced;
+            }
+
+            return;
+        }
+
         var options = new ParallelOptions { MaxDegreeOfParallelism = SyncThreads, CancellationToken = cancellation };
         KernelException? failure = null;
         Parallel.ForEach(_created, options, name => failure = SyncOne(name) ?? failure);

@@ -64,6 +64,14 @@ internal static class FileAt
         return Error(Retried(() => Syscall.Invoke(SyscallNumber.fsync, number)));
     }
 
+    /// <summary>syncfs(2): waits until all of a file system is on disk; since Linux 5.8 it tells of errors too.</summary>
+    public static int TrySyncFileSystem(SafeFileHandle file)
+    {
+        using var hold = new Hold(file);
+        int number = hold.Number;
+        return Error(Retried(() => Syscall.Invoke(SyscallNumber.syncfs, number)));
+    }
+
     /// <summary>write(2) at the descriptor's position until everything is written.</summary>
     public static unsafe int TryWriteAll(SafeFileHandle file, ReadOnlySpan<byte> bytes)
     {
