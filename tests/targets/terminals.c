@@ -78,6 +78,7 @@ int main(int count, char **arguments)
     setpgid(child, child);
     TARGET_EQUAL(0, tcsetpgrp(slave, child));
     put(slave, "unread\n");
+    put(master, "first\nsecond\nthi");
     target_ready();
     while (target_running(100))
     {
@@ -96,9 +97,11 @@ int main(int count, char **arguments)
     expect(master, "unread\r\n");
     put(session, "a");
     expect(master, "a");
-    put(master, "line\n");
+    put(master, "rd\n");
     TARGET_EQUAL(0, tcsetpgrp(slave, getpgrp()));
-    expect(session, "line\n");
+    expect(session, "first\n");
+    expect(slave, "second\n");
+    expect(session, "third\n");
     put(lone, "b");
     expect(lone_slave, "b");
     put(lone_slave, "c\n");

@@ -9,6 +9,9 @@ internal static unsafe class Terminal
 {
     public const int TIOCSCTTY = 0x540e, TIOCSPGRP = 0x5410, TIOCGPTPEER = 0x5441;
 
+    /// <summary>c_lflag: input comes line by line.</summary>
+    public const uint ICANON = 2;
+
     /// <summary>Control characters of struct termios (include/uapi/asm-generic/termbits.h, NCCS).</summary>
     public const int ControlCharacters = 19;
 

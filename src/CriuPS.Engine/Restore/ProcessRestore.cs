@@ -278,10 +278,13 @@ internal sealed class ProcessRestore : IDisposable
     {
         foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
         {
-            if (FileOwner.In(_saved.File(descriptor.Id, $"fd {descriptor.Fd}")) is { } owner)
+            FileEntry entry = _saved.File(descriptor.Id, $"fd {descriptor.Fd}");
+            if (FileOwner.In(entry) is { } owner)
             {
                 FileOwner.Restore(_batch, (int)descriptor.Fd, owner);
             }
+
+            FileOwner.RestoreAsync(_batch, (int)descriptor.Fd, entry);
         }
     }
 

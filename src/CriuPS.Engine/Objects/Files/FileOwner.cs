@@ -92,6 +92,17 @@ internal static class FileOwner
         }
     }
 
+    /// <summary>Adds the operation that lets a descriptor tell its owner (O_ASYNC), if it did.</summary>
+    public static void RestoreAsync(RemoteBatch batch, int fd, FileEntry entry)
+    {
+        const int Settable = Fcntl.O_APPEND | Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_ASYNC;
+        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? 0;
+        if ((flags & Fcntl.O_ASYNC) != 0)
+        {
+            batch.Add($"fcntl(F_SETFL, O_ASYNC) of fd {fd}", SyscallNumber.fcntl, fd, Fcntl.F_SETFL, (long)(flags & Settable));
+        }
+    }
+
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
         ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;

@@ -38,6 +38,10 @@ internal sealed class TerminalImages(ImageSet set, TreeFiles tree)
         {
             SaveOutput(id, file, handle);
         }
+        else if (device.Kind == TerminalKind.Slave)
+        {
+            SaveInput(id, handle, device.Index);
+        }
 
         return id;
     }
@@ -72,7 +76,7 @@ internal sealed class TerminalImages(ImageSet set, TreeFiles tree)
         return info;
     }
 
-    // What programs have written and nobody has read. It can only be taken out, so it is put back at once: with settings that let it pass as it is.
+    // What programs have written and nobody has read. It can only be taken out, so it is put back at once.
     private void SaveOutput(uint id, OpenFile file, SafeFileHandle master)
     {
         int waiting = Terminal.Readable(master);
@@ -88,27 +92,25 @@ internal sealed class TerminalImages(ImageSet set, TreeFiles tree)
 
         byte[] data = new byte[waiting];
         int length = (int)Syscall.Check(FileRead.Read(master, data), () => $"read of {file}");
-        PutBack(master, data.AsSpan(0, length));
+        TerminalContent.PutOutput(master, data.AsSpan(0, length));
         _data.Write(new TtyDataEntry { TtyId = id, Data = ByteString.CopyFrom(data, 0, length) });
     }
 
-    /// <summary>Writes output that a master will read.</summary>
-    internal static void PutBack(SafeFileHandle master, ReadOnlySpan<byte> data)
+    // What was typed and no program has read.
+    private void SaveInput(uint id, SafeFileHandle slave, int index)
     {
-        using SafeFileHandle slave = Terminal.OpenSlave(master, Fcntl.O_RDWR | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK);
-        Terminal.termios settings = Terminal.Settings(slave) ?? default;
-        Terminal.SetSettings(slave, settings with { c_oflag = 0 });
-        try
+        if (tree.MasterOf(index) is not { } holder)
         {
-            while (!data.IsEmpty)
-            {
-                long written = Syscall.Check(Fcntl.Write(slave, data), "write of a terminal's output");
-                data = data[(int)written..];
-            }
+            return;
         }
-        finally
+
+        using SafeFileHandle pidfd = PidFd.Open(holder.Pid);
+        using SafeFileHandle master = PidFd.GetFd(pidfd, holder.Fd);
+        byte[] data = TerminalContent.TakeInput(slave);
+        if (data.Length > 0)
         {
-            Terminal.SetSettings(slave, settings);
+            TerminalContent.PutInput(master, data);
+            _data.Write(new TtyDataEntry { TtyId = id, Data = ByteString.CopyFrom(data) });
         }
     }
 

@@ -65,10 +65,16 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
             TtyInfoEntry info = Infos.Values.First(i => i.Type == TtyType.Pty && i.Pty.Index == index && IsMaster(i));
             foreach (TtyDataEntry output in data[info.Id])
             {
-                TerminalImages.PutBack(master, output.Data.Span);
+                TerminalContent.PutOutput(master, output.Data.Span);
             }
 
             Settle(info, master);
+            if (Infos.Values.FirstOrDefault(i => i.Type == TtyType.Pty && i.Pty.Index == index && !IsMaster(i)) is { } slave)
+            {
+                SettleSlave(slave, master, data[slave.Id]);
+            }
+
+            Terminal.SetLocked(master, info.Locked);
         }
     }
 
@@ -165,11 +171,6 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
 
     private static void Settle(TtyInfoEntry info, SafeFileHandle master)
     {
-        using (SafeFileHandle slave = Terminal.OpenSlave(master, Fcntl.O_RDWR | Fcntl.O_NOCTTY))
-        {
-            InodeAttributes.SetOwner(slave, info.Uid, info.Gid);
-        }
-
         if (info.Termios is { } settings)
         {
             Terminal.SetSettings(master, FromEntry(settings));
@@ -197,8 +198,17 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
         {
             Terminal.SetExclusive(master);
         }
+    }
 
-        Terminal.SetLocked(master, info.Locked);
+    // Only where somebody has the slave: a master whose slave was opened and closed again would read the end of file.
+    private static void SettleSlave(TtyInfoEntry info, SafeFileHandle master, IEnumerable<TtyDataEntry> input)
+    {
+        using SafeFileHandle slave = Terminal.OpenSlave(master, Fcntl.O_RDWR | Fcntl.O_NOCTTY);
+        InodeAttributes.SetOwner(slave, info.Uid, info.Gid);
+        foreach (TtyDataEntry typed in input)
+        {
+            TerminalContent.PutInput(master, typed.Data.Span);
+        }
     }
 
     private static Terminal.termios FromEntry(TermiosEntry entry)

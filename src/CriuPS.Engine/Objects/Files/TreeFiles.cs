@@ -31,6 +31,9 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     /// <summary>The descriptors of the same file, this one among them.</summary>
     public IEnumerable<OpenFile> OfSameFile(OpenFile file) => _byInode[(file.Status.st_dev, file.Status.st_ino)];
 
+    /// <summary>A descriptor of the master of /dev/pts/N; null where none of the processes has one.</summary>
+    public OpenFile? MasterOf(int index) => files.FirstOrDefault(f => TerminalDevice.Of(f) == new TerminalDevice(TerminalKind.Master, index));
+
     /// <summary>Whether one of the processes holds the master of /dev/pts/N.</summary>
     public bool HasMaster(int index) => (_masters ??= FindMasters()).Contains(index);
 
