@@ -3,7 +3,8 @@
 #   ./criups tests/programs.ps1                          all of them, ten rounds each, as root and as another user
 #   ./criups tests/programs.ps1 -Program gzip,perl -Rounds 3 -User 0
 #
-# It needs root, some minutes, and 2 GB in the folder for temporary files. One object for each program and user; an error for each that failed.
+# It needs root, some minutes, and 2 GB in the folder for temporary files. One object for each program and user; at the end an error that names
+# those that failed.
 param(
     [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum',
     [int] $Rounds = 10,
@@ -48,6 +49,9 @@ for (1 .. $#sorted) { $right = 0 if $sorted[$_ - 1] gt $sorted[$_] }
 open(my $r, ">", "$folder/result") or die; print $r $right ? "right" : "wrong"; close($r);
 '@
 
+# The other user may not be let in where a python3 of root's own is.
+$interpreter = [IO.File]::Exists('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
+
 $work = [IO.Directory]::CreateTempSubdirectory('criups-programs-').FullName
 [IO.File]::SetUnixFileMode($work, [IO.UnixFileMode]493)
 
@@ -79,7 +83,7 @@ function Start-Work {
     param([string] $Name, [int] $As)
     $folder = [IO.Directory]::CreateTempSubdirectory("criups-$Name-").FullName
     switch ($Name) {
-        'python3' { $command = @([string](& python3 -c 'import sys; print(sys.executable)'), '-c', $python, $folder) }
+        'python3' { $command = @([string]$interpreter, '-c', $python, $folder) }
         'perl' { $command = @('perl', '-e', $perl, $folder) }
         'gzip' { $command = @('sh', '-c', "exec gzip -9 <$work/large >$folder/out") }
         'sha256sum' { $command = @('sh', '-c', "exec sha256sum $work/sparse >$folder/out") }
@@ -171,12 +175,17 @@ try {
         $sparseHash = Get-Hash "$work/sparse"
     }
     & sh "$PSScriptRoot/targets/build.sh" "$work/targets"
+    $failures = @()
     foreach ($name in $names) {
         foreach ($as in $users) {
-            try { Test-Program $name $as } catch { Write-Error "$name as user ${as}: $_" -ErrorAction Continue }
+            try { Test-Program $name $as } catch { $failures += "$name as user ${as}: $_" }
         }
     }
 }
 finally {
     [IO.Directory]::Delete($work, $true)
+}
+
+if ($failures) {
+    throw $failures -join "`n"
 }
