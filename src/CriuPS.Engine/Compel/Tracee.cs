@@ -190,7 +190,7 @@ internal sealed class Tracee
     /// <summary>Looks whether a running task was stopped by something else than us, and lets it run on.</summary>
     public void KeepRunning()
     {
-        if (Wait.Poll(Tid) is not { } status)
+        if (_tracer.Look(Tid) is not { } status)
         {
             return;
         }

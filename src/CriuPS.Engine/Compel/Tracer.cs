@@ -23,6 +23,15 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
 
     public CancellationToken Cancellation => cancellation;
 
+    /// <summary>
+    /// A tracee that is a child of this process, or 0. Its end is seen and not reaped: who started it waits for it, and .NET ends the whole process
+    /// when somebody else reaps a child of its own.
+    /// </summary>
+    public int OwnChild { get; init; }
+
+    /// <summary>One look at a task: its news, or null where there are none.</summary>
+    public WaitStatus? Look(int tid) => tid == OwnChild && Wait.HasEnded(tid) ? WaitStatus.OfReaped(tid) : Wait.Poll(tid);
+
     /// <summary>Waits for news of one task.</summary>
     /// <exception cref="CriuException">It did not come in time.</exception>
     public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true) =>
@@ -70,7 +79,7 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
         int nap = NapMicroseconds;
         for (int round = 0; ; round++)
         {
-            if (Wait.Poll(tid) is { } status)
+            if (Look(tid) is { } status)
             {
                 return status;
             }
@@ -78,6 +87,11 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
             if (round < SpinRounds)
             {
                 continue;
+            }
+
+            if (nap == LongestNapMicroseconds && StopThatAnotherTook(tid) is { } taken)
+            {
+                return taken;
             }
 
             if (cancellable)
@@ -94,4 +108,8 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
             nap = Math.Min(nap * 2, LongestNapMicroseconds);
         }
     }
+
+    // A tracee that is also a child of this process stands, and there are no news: another thread that waits for children, as .NET's does, has taken them.
+    private WaitStatus? StopThatAnotherTook(int tid) =>
+        Ptrace.TryGetStop(tid, out int signal, out int code) ? Look(tid) ?? WaitStatus.OfStop(tid, signal, code) : null;
 }

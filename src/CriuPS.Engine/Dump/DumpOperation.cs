@@ -4,6 +4,7 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Compel.X64;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
@@ -45,7 +46,9 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
-        Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation);
+        bool isOurChild = IsOurChild();
+        Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation) { OwnChild = isOurChild ? options.Pid : 0 };
+        using ChildSignal? silence = isOurChild ? ChildSignal.Silence() : null;
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
         bool finished = false;
@@ -91,6 +94,12 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             frozen.Release();
             throw;
         }
+    }
+
+    private bool IsOurChild()
+    {
+        using ProcDirectory root = new(options.Pid);
+        return ProcStat.Read(root).ParentPid == Environment.ProcessId;
     }
 
     private IReadOnlyList<Refusal> Look() => TreeInspection.LookAtRunning(options);

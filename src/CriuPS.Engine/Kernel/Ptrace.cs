@@ -122,6 +122,21 @@ internal static unsafe class Ptrace
     public static void SetSigMask(int tid, ulong mask) =>
         Syscall.Check(Request(PTRACE_SETSIGMASK, tid, SignalSetSize, (long)&mask), () => $"ptrace(PTRACE_SETSIGMASK, {tid})");
 
+    /// <summary>Why a tracee stands: the signal and the code of its siginfo_t; false while it runs, or is gone.</summary>
+    public static bool TryGetStop(int tid, out int signal, out int code)
+    {
+        int* info = stackalloc int[SiginfoSize / sizeof(int)];
+        long result = Request(PTRACE_GETSIGINFO, tid, 0, (long)info);
+        (signal, code) = (info[0], info[2]);
+        if (result == -Errno.ESRCH)
+        {
+            return false;
+        }
+
+        Syscall.Check(result, () => $"ptrace(PTRACE_GETSIGINFO, {tid})");
+        return true;
+    }
+
     /// <summary>Copies pending signals without taking them off the queue; the result is how many were copied.</summary>
     public static int PeekSigInfo(int tid, ulong offset, bool shared, Span<byte> infos)
     {

@@ -10,10 +10,13 @@ internal sealed class Target : IDisposable
     private static readonly Lazy<string> s_programs = new(Build);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
-    private Target(string folder, int pid)
+    private readonly Process? _child;
+
+    private Target(string folder, int pid, Process? child = null)
     {
         Folder = folder;
         Pid = pid;
+        _child = child;
     }
 
     public string Folder { get; }
@@ -25,6 +28,9 @@ internal sealed class Target : IDisposable
     /// <summary>Everything that the target said.</summary>
     public string Said => File.ReadAllText(StatusFile);
 
+    /// <summary>Whether .NET thinks that a child of this process has ended.</summary>
+    public bool HasExited => _child!.HasExited;
+
     private string StatusFile => Path.Join(Folder, "status");
 
     /// <summary>Starts a target in a session of its own, with files and nothing else as descriptors, and waits until it is ready.</summary>
@@ -32,15 +38,17 @@ internal sealed class Target : IDisposable
     /// <param name="environment">A setting for it, as the shell writes it.</param>
     public static Target Start(string name, string environment = "")
     {
-        string folder = Directory.CreateTempSubdirectory("criups-target-").FullName;
-        string program = Path.Join(s_programs.Value, name);
-        string script = $"for fd in $(ls /proc/self/fd); do [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; echo $$ > {folder}/pid; "
-            + $"{environment} exec {program} {folder}/status </dev/null >>{folder}/log 2>&1";
-        using Process starter = Process.Start("setsid", ["--fork", "bash", "-c", script]);
+        string folder = NewFolder();
+        using Process starter = Process.Start("setsid", ["--fork", .. Script(folder, name, environment)]);
         starter.WaitForExit();
-        Target target = new(folder, int.Parse(Await($"{folder}/pid", text => text.EndsWith('\n'))));
-        Await(target.StatusFile, text => text.Contains("ready"));
-        return target;
+        return AwaitReady(folder, null);
+    }
+
+    /// <summary>As <see cref="Start"/>, but the target is a child of this process.</summary>
+    public static Target StartChild(string name)
+    {
+        string folder = NewFolder();
+        return AwaitReady(folder, Process.Start("setsid", Script(folder, name, "")));
     }
 
     /// <summary>Asks the target for its verdict and ends it.</summary>
@@ -54,9 +62,26 @@ internal sealed class Target : IDisposable
 
     public void Dispose()
     {
+        _child?.Dispose();
         using Process kill = Process.Start(new ProcessStartInfo("kill", ["-KILL", $"{Pid}"]) { RedirectStandardError = true })!;
         kill.WaitForExit();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    private static string NewFolder() => Directory.CreateTempSubdirectory("criups-target-").FullName;
+
+    private static string[] Script(string folder, string name, string environment) =>
+    [
+        "bash", "-c",
+        $"for fd in $(ls /proc/self/fd); do [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; echo $$ > {folder}/pid; "
+            + $"{environment} exec {Path.Join(s_programs.Value, name)} {folder}/status </dev/null >>{folder}/log 2>&1",
+    ];
+
+    private static Target AwaitReady(string folder, Process? child)
+    {
+        Target target = new(folder, int.Parse(Await($"{folder}/pid", text => text.EndsWith('\n'))), child);
+        Await(target.StatusFile, text => text.Contains("ready"));
+        return target;
     }
 
     private static string Await(string file, Func<string, bool> isThere)
