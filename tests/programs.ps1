@@ -98,7 +98,9 @@ function Get-Progress {
     switch ($Name) {
         'gzip' { $file = [IO.FileInfo]::new("$($Run.Folder)/out"); if ($file.Exists -and $file.Length) { [string]$file.Length } }
         'sha256sum' {
-            foreach ($line in [IO.File]::ReadAllLines("/proc/$($Run.Id)/fdinfo/3")) { if ($line -match '^pos:\s+([1-9]\d*)$') { $Matches[1] } }
+            # It may not have opened its file yet.
+            $lines = [IO.File]::Exists("/proc/$($Run.Id)/fdinfo/3") ? [IO.File]::ReadAllLines("/proc/$($Run.Id)/fdinfo/3") : @()
+            foreach ($line in $lines) { if ($line -match '^pos:\s+([1-9]\d*)$') { $Matches[1] } }
         }
         { $_ -in 'python3', 'perl' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
         default {

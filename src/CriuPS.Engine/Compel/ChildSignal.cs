@@ -11,7 +11,7 @@ internal sealed class ChildSignal : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
-    private readonly kernel_sigaction _handled = Signals.SetAction(Signals.SIGCHLD, default);
+    private readonly KernelSigAction _handled = Signals.SetAction(Signals.SIGCHLD, default);
 
     private ChildSignal()
     {

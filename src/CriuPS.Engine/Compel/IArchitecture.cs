@@ -54,6 +54,24 @@ internal interface IArchitecture
     /// <summary>Rewrites the registers of an interrupted system call so that they can be loaded into another task, which then restarts it.</summary>
     void SettleInterruptedSyscall(Span<byte> general);
 
+    /// <summary>Whether a system call was interrupted that the kernel would continue out of its restart block.</summary>
+    bool AwaitsRestart(ReadOnlySpan<byte> general);
+
+    /// <summary>The number of the interrupted system call.</summary>
+    long InterruptedSyscall(ReadOnlySpan<byte> general);
+
+    /// <summary>An argument of the interrupted system call, the first being 0.</summary>
+    ulong Argument(ReadOnlySpan<byte> general, int index);
+
+    /// <summary>Makes registers out of those of an interrupted call that make a call with the same arguments.</summary>
+    void CallAgain(Span<byte> general, long number);
+
+    /// <summary>Makes registers out of settled ones with which the kernel continues an interrupted call out of its restart block.</summary>
+    void AwaitRestart(Span<byte> general, long number);
+
+    /// <summary>Sets the result of the system call that ran last.</summary>
+    void SetResult(Span<byte> general, long result);
+
     /// <summary>How many bytes a signal frame takes with this extended state.</summary>
     int SignalFrameSize(int extendedSize);
 

@@ -149,6 +149,22 @@ internal sealed class Tracee
         return RunCall(general);
     }
 
+    /// <summary>Runs one system call that is interrupted before it can wait; the result is the kernel's, codes for its restart included.</summary>
+    public long RunInterrupted(ulong at, long number, params ReadOnlySpan<ulong> arguments)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareSyscall(general, at, number, arguments);
+        Borrow(general);
+        RunToSyscallStop();
+        Ptrace.Interrupt(Tid);
+        Ptrace.Continue(Tid);
+        AwaitEventStop();
+        _inSyscall = false;
+        Current(general);
+        return Architecture.SyscallResult(general);
+    }
+
     /// <summary>Lets the interpreter run a program up to the end of its first call; the result is the kernel's.</summary>
     public long RunFirstCall(ulong interpreter, ulong program)
     {

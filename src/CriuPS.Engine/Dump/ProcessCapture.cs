@@ -51,8 +51,13 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         }
     }
 
+    /// <summary>Whether one of its tasks sits in a wait whose time only the kernel knows.</summary>
+    public bool NeedsRestartBlocks => frozen.Tasks.Any(InterruptedWait.NeedsBlock);
+
     /// <summary>Starts the images of the process and of its tasks with what /proc and ptrace tell.</summary>
-    public void Describe(Inspection inspection)
+    /// <param name="inspection">What /proc tells.</param>
+    /// <param name="blocks">What the kernel keeps of interrupted waits; null where it does not tell.</param>
+    public void Describe(Inspection inspection, RestartBlocks? blocks)
     {
         ProcessDump process = new()
         {
@@ -70,15 +75,15 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             }
 
             RestartableSequence.Save(task);
-            SaveCore(task);
+            SaveCore(task, blocks);
         }
     }
 
-    private void SaveCore(TaskDump task)
+    private void SaveCore(TaskDump task, RestartBlocks? blocks)
     {
         TaskRegisters original = task.Task.Original!;
         TaskRegisters settled = original with { General = [.. original.General] };
-        task.Task.Architecture.SettleInterruptedSyscall(settled.General);
+        InterruptedWait.Save(task, settled.General, blocks);
         task.Core.ThreadInfo = RegistersX64.Save(settled);
         task.Core.ThreadCore.BlkSigset = original.SignalMask;
         task.Core.ThreadCore.CgSet = 1;

@@ -2,6 +2,7 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Options;
@@ -31,16 +32,17 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         _processes.AddRange(frozen.Processes.Select(p => new ProcessCapture(tracer, p, images, OnWritten)));
         _processes.ForEach(p => p.SaveRegisters());
         TreeInspection inspection = TreeInspection.Of(frozen.Processes.Select(p => p.Proc), frozen.Zombies, options);
+        RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
         for (int i = 0; i < _processes.Count; i++)
         {
-            _processes[i].Describe(inspection.Processes[i]);
+            _processes[i].Describe(inspection.Processes[i], blocks);
         }
 
         List<TaskKobjIdsEntry> ids = FindShared();
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
         _processes.ForEach(p => p.FindPages());
         Pages = _processes.Sum(p => p.Pages);
-        _bytes = (ulong)Pages * Kernel.Memory.PageSize;
+        _bytes = (ulong)Pages * Memory.PageSize;
         Tell(Stage.Parasite, $"asking {Threads} tasks");
         foreach (ProcessCapture process in _processes)
         {

@@ -22,6 +22,26 @@ internal static class FileRead
         }
     }
 
+    /// <summary>Reads at the descriptor's own position until the end.</summary>
+    public static byte[] ToEnd(SafeFileHandle file)
+    {
+        byte[] content = new byte[1 << 16];
+        for (int length = 0; ;)
+        {
+            int count = (int)Syscall.Check(Read(file, content.AsSpan(length)), "read");
+            if (count == 0)
+            {
+                return content[..length];
+            }
+
+            length += count;
+            if (length == content.Length)
+            {
+                Array.Resize(ref content, length * 2);
+            }
+        }
+    }
+
     /// <summary>Reads at an offset; the descriptor's position stays.</summary>
     /// <returns>The number of bytes, 0 at the end, or minus an errno.</returns>
     public static unsafe long ReadAt(SafeFileHandle file, Span<byte> buffer, long offset)

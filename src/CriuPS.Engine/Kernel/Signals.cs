@@ -16,9 +16,9 @@ internal static unsafe class Signals
         Syscall.Check(Syscall.Invoke(SyscallNumber.kill, pid, signal), () => $"kill({pid}, {signal})");
 
     /// <summary>Sets the action of a signal in this process; the result is the one it had.</summary>
-    public static kernel_sigaction SetAction(int signal, kernel_sigaction action)
+    public static KernelSigAction SetAction(int signal, KernelSigAction action)
     {
-        kernel_sigaction old;
+        KernelSigAction old;
         Syscall.Check(
             Syscall.Invoke(SyscallNumber.rt_sigaction, signal, (long)&action, (long)&old, sizeof(ulong)), () => $"rt_sigaction({signal})");
         return old;

@@ -8,4 +8,6 @@ internal struct timespec
 {
     public long tv_sec;
     public long tv_nsec;
+
+    public readonly long ToNanoseconds() => tv_sec * 1_000_000_000 + tv_nsec;
 }

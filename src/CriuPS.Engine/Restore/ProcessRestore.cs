@@ -207,13 +207,14 @@ internal sealed class ProcessRestore : IDisposable
     {
         foreach ((Tracee task, TaskRestore restore, _) in _tasks.Skip(1))
         {
-            task.Load(Registers(restore.Core));
+            task.Load(Registers(task, restore));
         }
 
         Tracee leader = _tasks[0].Task;
         SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
+        TaskRegisters registers = Registers(leader, _tasks[0].Restore);
         Syscall.Check(leader.RunSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size), "munmap of the restorer");
-        leader.Load(Registers(_saved.LeaderCore));
+        leader.Load(registers);
     }
 
     public void Dispose()
@@ -224,10 +225,12 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
-    private TaskRegisters Registers(CoreEntry core)
+    private TaskRegisters Registers(Tracee task, TaskRestore restore)
     {
-        ulong mask = core.Tc?.BlkSigset ?? core.ThreadCore.BlkSigset;
-        return RegistersX64.Load(core.ThreadInfo, _site.ExtendedState, mask);
+        ulong mask = restore.Core.Tc?.BlkSigset ?? restore.Core.ThreadCore.BlkSigset;
+        TaskRegisters registers = RegistersX64.Load(restore.Core.ThreadInfo, _site.ExtendedState, mask);
+        InterruptedWait.Resume(task, restore.Extra, registers, _site.SyscallAt, _site.Arena.Data);
+        return registers;
     }
 
     // A number for our socket that the saved table does not use.

@@ -14,6 +14,7 @@ public sealed class CheckpointTests
     [InlineData("waits", false)]
     [InlineData("threads", false)]
     [InlineData("syscalls", false)]
+    [InlineData("timed_waits", false)]
     [InlineData("mappings_anonymous", true)]
     [InlineData("mappings_files", true)]
     [InlineData("mappings_many", true)]

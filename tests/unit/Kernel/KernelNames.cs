@@ -68,6 +68,7 @@ internal static class KernelNames
         ["StackT"] = ("stack_t", name => name),
         ["stat"] = ("struct stat", StatField),
         ["sigevent"] = ("struct sigevent", name => name == "sigev_notify_thread_id" ? "_sigev_un._tid" : name),
+        ["KernelSigAction"] = ("struct ksigaction", name => "k" + name[2..]),
         ["termios"] = ("struct kernel_termios", name => name),
         ["UserRegs"] = ("struct user_regs_struct", UserRegister),
         ["PageRegionRecord"] = ("struct page_region", name => name),
@@ -98,6 +99,17 @@ internal static class KernelNames
             unsigned c_iflag, c_oflag, c_cflag, c_lflag;
             unsigned char c_line, c_cc[19];
         };
+        struct ksigaction { unsigned long k_handler, k_flags, k_restorer, k_mask; }; // arch/x86/include/uapi/asm/signal.h; sa_handler is a macro
+        struct prog_load_attr // in union bpf_attr it has no name
+        {
+            __u32 prog_type, insn_cnt; __u64 insns, license; __u32 log_level, log_size; __u64 log_buf; __u32 kern_version, prog_flags;
+            __u64 prog_name_low, prog_name_high; __u32 prog_ifindex, expected_attach_type, prog_btf_fd, func_info_rec_size; __u64 func_info;
+            __u32 func_info_cnt, line_info_rec_size; __u64 line_info; __u32 line_info_cnt, attach_btf_id;
+        };
+        _Static_assert(offsetof(struct prog_load_attr, expected_attach_type) == offsetof(union bpf_attr, expected_attach_type), "bpf_attr");
+        _Static_assert(offsetof(struct prog_load_attr, attach_btf_id) == offsetof(union bpf_attr, attach_btf_id), "bpf_attr");
+        struct link_create_attr { __u32 prog_fd, target_fd, attach_type, flags; };
+        _Static_assert(offsetof(struct link_create_attr, flags) == offsetof(union bpf_attr, link_create.flags) - offsetof(union bpf_attr, link_create), "bpf_attr");
         struct BirthArguments { long descriptor; void *path, *arguments, *environment; }; // ours: src/CriuPS.Assembler/BirthX64.cs
         #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst
         struct page_region { __u64 start, end, categories; };

@@ -67,7 +67,7 @@ internal sealed class X64Architecture : IArchitecture
     }
 
     // arch/x86/kernel/signal.c, arch_do_signal_or_restart: what the kernel itself would do when no handler runs.
-    // A restart block lives in the kernel and dies with the task: its call ends with EINTR, as after a signal handler.
+    // A restart block lives in the kernel and dies with the task: here its call ends with EINTR, as after a signal handler.
     public void SettleInterruptedSyscall(Span<byte> general)
     {
         ref UserRegs regs = ref Registers(general);
@@ -79,14 +79,40 @@ internal sealed class X64Architecture : IArchitecture
         switch (-(long)regs.ax)
         {
             case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
-                regs.ax = regs.orig_ax;
-                regs.ip -= (ulong)SyscallInstruction.Length;
+                CallAgain(general, (long)regs.orig_ax);
                 break;
             case Errno.ERESTART_RESTARTBLOCK:
                 regs.ax = unchecked((ulong)-Errno.EINTR);
                 break;
         }
     }
+
+    public bool AwaitsRestart(ReadOnlySpan<byte> general) =>
+        (long)Registers(general).orig_ax >= 0 && (long)Registers(general).ax == -Errno.ERESTART_RESTARTBLOCK;
+
+    public long InterruptedSyscall(ReadOnlySpan<byte> general) => (long)Registers(general).orig_ax;
+
+    public ulong Argument(ReadOnlySpan<byte> general, int index)
+    {
+        ref readonly UserRegs regs = ref Registers(general);
+        return index switch { 0 => regs.di, 1 => regs.si, 2 => regs.dx, 3 => regs.r10, 4 => regs.r8, _ => regs.r9 };
+    }
+
+    public void CallAgain(Span<byte> general, long number)
+    {
+        ref UserRegs regs = ref Registers(general);
+        regs.ax = (ulong)number;
+        regs.ip -= (ulong)SyscallInstruction.Length;
+    }
+
+    public void AwaitRestart(Span<byte> general, long number)
+    {
+        ref UserRegs regs = ref Registers(general);
+        regs.orig_ax = (ulong)number;
+        regs.ax = unchecked((ulong)-Errno.ERESTART_RESTARTBLOCK);
+    }
+
+    public void SetResult(Span<byte> general, long result) => Registers(general).ax = (ulong)result;
 
     public int SignalFrameSize(int extendedSize) => SignalFrameX64.Size(extendedSize);
 

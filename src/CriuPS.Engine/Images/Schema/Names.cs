@@ -43,6 +43,7 @@ global using CriupsPipeEntry = CriuPS.Engine.Images.Schema.criups_pipe_entry;
 global using CriupsProcessEntry = CriuPS.Engine.Images.Schema.criups_process_entry;
 global using CriupsSchedEntry = CriuPS.Engine.Images.Schema.criups_sched_entry;
 global using CriupsThreadEntry = CriuPS.Engine.Images.Schema.criups_thread_entry;
+global using CriupsWaitEntry = CriuPS.Engine.Images.Schema.criups_wait_entry;
 global using DumpStatsEntry = CriuPS.Engine.Images.Schema.dump_stats_entry;
 global using EventfdFileEntry = CriuPS.Engine.Images.Schema.eventfd_file_entry;
 global using EventpollFileEntry = CriuPS.Engine.Images.Schema.eventpoll_file_entry;

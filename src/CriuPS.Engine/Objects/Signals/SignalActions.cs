@@ -12,16 +12,6 @@ namespace CriuPS.Engine.Objects.Signals;
 /// </summary>
 internal sealed class SignalActions : ITaskState
 {
-    /// <summary>struct kernel_sigaction of x86-64, arch/x86/include/uapi/asm/signal.h.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct KernelSigAction
-    {
-        public ulong sa_handler;
-        public ulong sa_flags;
-        public ulong sa_restorer;
-        public ulong sa_mask;
-    }
-
     private const int Size = 32;
 
     public Action? Ask(TaskDump dump, SyscallProgram program)

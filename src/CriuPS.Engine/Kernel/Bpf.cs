@@ -1,0 +1,80 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>bpf(2), as far as it lets a program of ours look at the kernel's objects one after the other (BPF iterators, since Linux 5.8).</summary>
+internal static unsafe class Bpf
+{
+    public const int BPF_PROG_LOAD = 5, BPF_LINK_CREATE = 28, BPF_ITER_CREATE = 33;
+    public const int BPF_PROG_TYPE_TRACING = 26, BPF_TRACE_ITER = 28;
+
+    /// <summary>union bpf_attr of BPF_PROG_LOAD, as far as it is used (include/uapi/linux/bpf.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct prog_load_attr
+    {
+        public uint prog_type;
+        public uint insn_cnt;
+        public ulong insns;
+        public ulong license;
+        public uint log_level;
+        public uint log_size;
+        public ulong log_buf;
+        public uint kern_version;
+        public uint prog_flags;
+        public ulong prog_name_low;
+        public ulong prog_name_high;
+        public uint prog_ifindex;
+        public uint expected_attach_type;
+        public uint prog_btf_fd;
+        public uint func_info_rec_size;
+        public ulong func_info;
+        public uint func_info_cnt;
+        public uint line_info_rec_size;
+        public ulong line_info;
+        public uint line_info_cnt;
+        public uint attach_btf_id;
+    }
+
+    /// <summary>union bpf_attr of BPF_LINK_CREATE, as far as it is used.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct link_create_attr
+    {
+        public uint prog_fd;
+        public uint target_fd;
+        public uint attach_type;
+        public uint flags;
+    }
+
+    /// <summary>Runs an iterator's program over all objects of its kind; the result is what it wrote.</summary>
+    /// <param name="instructions">The program, struct bpf_insn each.</param>
+    /// <param name="function">The BTF number of the iterator (bpf_iter_task, say).</param>
+    /// <exception cref="Errors.KernelException">The caller lacks CAP_BPF and CAP_PERFMON, or the kernel the iterator.</exception>
+    public static byte[] Iterate(ReadOnlySpan<ulong> instructions, int function)
+    {
+        using SafeFileHandle program = Load(instructions, function);
+        link_create_attr link = new() { prog_fd = (uint)program.DangerousGetHandle(), attach_type = BPF_TRACE_ITER };
+        using SafeFileHandle attached = Call(BPF_LINK_CREATE, &link, sizeof(link_create_attr), "bpf(BPF_LINK_CREATE)");
+        ulong create = (uint)attached.DangerousGetHandle();
+        using SafeFileHandle iterator = Call(BPF_ITER_CREATE, &create, sizeof(ulong), "bpf(BPF_ITER_CREATE)");
+        return FileRead.ToEnd(iterator);
+    }
+
+    private static SafeFileHandle Load(ReadOnlySpan<ulong> instructions, int function)
+    {
+        fixed (ulong* code = instructions)
+        fixed (byte* license = "GPL\0"u8)
+        {
+            prog_load_attr load = new()
+            {
+                prog_type = BPF_PROG_TYPE_TRACING, expected_attach_type = BPF_TRACE_ITER, attach_btf_id = (uint)function,
+                insns = (ulong)code, insn_cnt = (uint)instructions.Length, license = (ulong)license,
+            };
+            return Call(BPF_PROG_LOAD, &load, Unsafe.SizeOf<prog_load_attr>(), "bpf(BPF_PROG_LOAD)");
+        }
+    }
+
+    private static SafeFileHandle Call(int command, void* attributes, int size, string call) =>
+        new((nint)Syscall.Check(Syscall.Invoke(SyscallNumber.bpf, command, (long)attributes, size), call), ownsHandle: true);
+}
