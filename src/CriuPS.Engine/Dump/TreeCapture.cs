@@ -100,6 +100,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     {
         Tell(Stage.Files, $"saving {_processes.Sum(p => p.Descriptors)} descriptors");
         FileImages files = new(images, inspection.Files, options, tracer.Cancellation);
+        files.Events.Take(inspection.Files, options.FinalState);
         ProcessImages writer = new(images, files);
         for (int i = 0; i < _processes.Count; i++)
         {

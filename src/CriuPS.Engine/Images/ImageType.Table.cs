@@ -95,6 +95,12 @@ public sealed partial class ImageType
     /// <summary>The packets of pipes.</summary>
     public static ImageType CriupsPipes { get; } = Framed<CriupsPipeEntry>("CRIUPS_PIPES", "criups-pipes", 0x43525002);
 
+    /// <summary>Files of kinds that CRIU does not know.</summary>
+    public static ImageType CriupsFiles { get; } = Framed<CriupsFileEntry>("CRIUPS_FILES", "criups-files", 0x43525004);
+
+    /// <summary>What watches of the file system have beyond CRIU's entries.</summary>
+    public static ImageType CriupsNotify { get; } = Framed<CriupsNotifyEntry>("CRIUPS_NOTIFY", "criups-notify", 0x43525003);
+
     /// <summary>Contents of named pipes.</summary>
     public static ImageType FifoData { get; } =
         Framed<PipeDataEntry>("FIFO_DATA", "fifo-data.img", 0x59333054, payload: ImagePayload.PipeData);
@@ -313,7 +319,7 @@ public sealed partial class ImageType
     public static IReadOnlyList<ImageType> All { get; } =
     [
         Inventory, PsTree, StatsDump, StatsRestore, CpuInfo, Cgroup, Seccomp, AppArmor, Core, Ids, Mm, Fs, CriupsProcess, PageMap, ShmemPageMap, Pages,
-        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
+        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, CriupsNotify, CriupsFiles, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
         BpfMapData, IrmapCache, UtsNs, IpcNsVar, IpcNsShm, IpcNsMsg, IpcNsSem, MountPoints, NetDev, NetNs, IfAddr, Route, Route6, Rule,
         IpTables, Ip6Tables, NfTables, TmpfsByDevice, Autofs, BinfmtMisc, UserNs, NetNsConntrack, NetNsExpectations, TimeNs, PidNs,
         RegFiles, ExtFiles, NsFiles, EventFdFiles, EventPollFiles, EventPollTargets, SignalFdFiles, InotifyFiles, InotifyWatches,

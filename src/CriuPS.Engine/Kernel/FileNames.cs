@@ -35,12 +35,26 @@ internal static unsafe class FileNames
 
     public static int TryMakeDirectory(ReadOnlySpan<byte> path, uint mode) => Named(SyscallNumber.mkdirat, path, mode);
 
-    /// <summary>Makes a FIFO.</summary>
-    public static int TryMakeFifo(ReadOnlySpan<byte> path) => Named(SyscallNumber.mknodat, path, FileStatus.S_IFIFO);
+    /// <summary>Makes a FIFO, or the node of a device, for which CAP_MKNOD is needed.</summary>
+    public static int TryMakeNode(ReadOnlySpan<byte> path, uint kind, uint device)
+    {
+        fixed (byte* text = CString.From(path))
+        {
+            return Error(Syscall.Invoke(SyscallNumber.mknodat, AT_FDCWD, (long)text, kind, device));
+        }
+    }
 
     public static int TryUnlink(ReadOnlySpan<byte> path) => Named(SyscallNumber.unlinkat, path, 0);
 
     public static int TryRemoveDirectory(ReadOnlySpan<byte> path) => Named(SyscallNumber.unlinkat, path, AT_REMOVEDIR);
+
+    public static int TryRename(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to)
+    {
+        fixed (byte* old = CString.From(from), text = CString.From(to))
+        {
+            return Error(Syscall.Invoke(SyscallNumber.renameat, AT_FDCWD, (long)old, AT_FDCWD, (long)text));
+        }
+    }
 
     public static int TryMakeSymbolicLink(ReadOnlySpan<byte> target, ReadOnlySpan<byte> path)
     {

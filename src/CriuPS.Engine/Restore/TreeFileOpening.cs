@@ -42,7 +42,7 @@ internal sealed class TreeFileOpening : IDisposable
         foreach (FdinfoEntry descriptor in table.Where(d => _settled.Add(d.Id)))
         {
             FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
-            FileKinds.Find(entry.Type)!.Settle(entry, (int)descriptor.Fd, batch);
+            FileKinds.Find(entry.Type)!.Settle(entry, (int)descriptor.Fd, batch, _files.Opening);
         }
     }
 

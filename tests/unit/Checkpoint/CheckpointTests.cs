@@ -27,6 +27,8 @@ public sealed class CheckpointTests
     [InlineData("shared_by_family", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]
+    [InlineData("notify", true)]
+    [InlineData("odd_files", true)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("files", true)]

@@ -100,6 +100,8 @@ internal static partial class ProcSnapshot
     private static void AddDescriptors(List<string> lines, int pid, Dictionary<string, int> deleted)
     {
         List<string> pipes = [];
+        HashSet<string> lost = [.. Numbers($"/proc/{pid}/fd").Where(fd => IsDeleted(new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? ""))
+            .SelectMany(fd => FdInfo(pid, fd).Where(line => line.StartsWith("ino:"))).Select(line => $"{ulong.Parse(line[4..]):x}")];
         foreach (int fd in Numbers($"/proc/{pid}/fd"))
         {
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
@@ -111,7 +113,7 @@ internal static partial class ProcSnapshot
 
             lines.Add($"fd {fd} {(pipe ? $"pipe {pipes.IndexOf(target)}" : Number().Replace(target, "#N (deleted)"))}");
             lines.AddRange(FdInfo(pid, fd).Where(line => !(newInode && line.StartsWith("ino:")))
-                .Select(line => $"fdinfo {fd} {(IsDeleted(target) ? SameInode(line, deleted) : line)}"));
+                .Select(line => $"fdinfo {fd} {(IsDeleted(target) ? SameInode(line, deleted) : WithoutLost(line, lost))}"));
         }
     }
 
@@ -128,6 +130,10 @@ internal static partial class ProcSnapshot
 
         return string.Join(' ', words);
     }
+
+    // A watch of a file without a name is on another inode afterwards.
+    private static string WithoutLost(string line, HashSet<string> lost) =>
+        WatchedInode().Match(line) is { Success: true } match && lost.Contains(match.Groups[1].Value) ? WatchedInode().Replace(line, "lost") : line;
 
     private static bool IsDeleted(string path) => path.EndsWith(" (deleted)");
 
@@ -182,6 +188,9 @@ internal static partial class ProcSnapshot
 
     [GeneratedRegex("^[0-9a-f]+-[0-9a-f]+ ")]
     private static partial Regex RangeAtStart();
+
+    [GeneratedRegex("ino:([0-9a-f]+) |f_handle:[0-9a-f]+")]
+    private static partial Regex WatchedInode();
 
     [GeneratedRegex("-[0-9]+")]
     private static partial Regex AutogroupNumber();

@@ -49,6 +49,7 @@ internal static class KernelNames
         ["PR_TIMER_CREATE_RESTORE_IDS_GET"] = (2, "include/uapi/linux/prctl.h of 6.15"),
         ["UFFD_FEATURE_WP_UNPOPULATED"] = (1 << 13, "include/uapi/linux/userfaultfd.h of 6.4"),
         ["UFFD_FEATURE_WP_ASYNC"] = (1 << 15, "include/uapi/linux/userfaultfd.h of 6.7"),
+        ["FAN_PRE_ACCESS"] = (0x100000, "include/uapi/linux/fanotify.h of 6.14"),
         ["SIOCUNIXFILE"] = (0x89e0, "include/uapi/linux/un.h, which does not get along with sys/un.h"),
         ["TFD_IOC_SET_TICKS"] = (0x40085400, "include/uapi/linux/timerfd.h, which does not get along with fcntl.h"),
         ["INOTIFY_IOC_SETNEXTWD"] = (0x40044900, "include/uapi/linux/inotify.h, which does not get along with sys/inotify.h"),

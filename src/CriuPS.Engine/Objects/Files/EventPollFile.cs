@@ -65,7 +65,7 @@ internal sealed class EventPollFile : IFileKind
         return epoll;
     }
 
-    public void Settle(FileEntry entry, int fd, RemoteBatch batch)
+    public void Settle(FileEntry entry, int fd, RemoteBatch batch, FileOpening opening)
     {
         Span<byte> structure = stackalloc byte[EventFiles.EpollEventSize];
         foreach (EventpollTfdEntry target in entry.Epfd.Tfd)

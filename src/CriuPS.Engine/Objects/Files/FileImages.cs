@@ -33,6 +33,9 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <summary>The descriptors of all processes.</summary>
     public TreeFiles Tree => tree;
 
+    /// <summary>Events that nobody has read.</summary>
+    public UnreadEvents Events { get; } = new(set);
+
     /// <summary>Terminals.</summary>
     public TerminalImages Terminals { get; } = new(set, tree);
 
@@ -106,6 +109,8 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     private ILookup<uint, CriupsPipeEntry>? _packets;
 
+    private ILookup<uint, CriupsNotifyEntry>? _notify;
+
     /// <summary>Files that have lost their name.</summary>
     public RemapOpening Remaps { get; } = new(set, cancellation);
 
@@ -138,6 +143,9 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     /// <summary>The lengths of the packets that a pipe held; null for a stream of bytes.</summary>
     public IReadOnlyList<uint>? Packets(uint id) =>
         (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id].FirstOrDefault()?.Packets;
+
+    /// <summary>What a file that watches has beyond its entry; null for nothing.</summary>
+    public CriupsNotifyEntry? Notify(uint id) => (_notify ??= set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id))[id].FirstOrDefault();
 
     /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
     public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));

@@ -4,6 +4,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
 
@@ -15,7 +16,11 @@ internal static class FileLocks
 {
     // The kinds of images: numbers of CRIU's own.
     private const uint Posix = 1, Flock = 2, OpenFileDescription = 4, Lease = 8;
-    private const int F_SETLK = 6, F_OFD_SETLK = 37, F_SETLEASE = 1024;
+
+    /// <summary>In the type of a lease: it is being broken, and the rest is what it turns into.</summary>
+    private const uint Breaking = 4;
+
+    private const int F_SETLK = 6, F_SETOWN = 8, F_OFD_SETLK = 37, F_SETLEASE = 1024;
     private const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4;
 
     /// <summary>struct flock.</summary>
@@ -38,8 +43,8 @@ internal static class FileLocks
         }
 
         return !wanted ? ("it holds a file lock", "use -FileLocks, unless processes outside of the tree depend on the lock; or let the program release it")
-            : file.Info!.Locks.Any(l => l.Kind == FileLockKind.Delegation || l.Lease != LeaseState.Active)
-                ? ("its lease is being broken, or is that of a file server", "try again later")
+            : file.Info!.Locks.Any(l => l.Kind == FileLockKind.Delegation || l.Lease == LeaseState.Breaker)
+                ? ("its lease is that of a file server", "try again later")
             : null;
     }
 
@@ -83,6 +88,9 @@ internal static class FileLocks
                 int operation = saved.Type == (uint)FileLockType.Read ? LOCK_SH : LOCK_EX;
                 batch.Add(subject, SyscallNumber.flock, saved.Fd, operation | LOCK_NB);
                 break;
+            case Lease when (saved.Type & Breaking) != 0:
+                RestoreBreaking(batch, saved);
+                break;
             case Lease:
                 batch.Add($"lease of fd {saved.Fd}", SyscallNumber.fcntl, saved.Fd, F_SETLEASE, (long)saved.Type);
                 break;
@@ -94,13 +102,34 @@ internal static class FileLocks
         }
     }
 
+    // Somebody wanted the file, and the holder has been told: it is taken as it was, and then we want the file. What it turns into is told, and not what it
+    // was; from that and the way the file is open follows what it can have been. The holder is told nothing this time: its owner is set later.
+    private static void RestoreBreaking(RemoteBatch batch, FileLockEntry saved)
+    {
+        string path = $"/proc/{batch.Task.Pid}/fd/{saved.Fd}";
+        batch.Run();
+        using ProcDirectory proc = new(batch.Task.Pid);
+        int mode = (int)FdInfo.Read(proc, saved.Fd).Flags & Fcntl.O_ACCMODE;
+        bool becomesRead = (saved.Type & ~Breaking) == (uint)FileLockType.Read;
+        FileLockType before = becomesRead || mode != Fcntl.O_RDONLY ? FileLockType.Write : FileLockType.Read;
+        batch.Add($"lease of fd {saved.Fd}", SyscallNumber.fcntl, saved.Fd, F_SETLEASE, (long)before);
+        batch.Add($"fcntl(F_SETOWN) of fd {saved.Fd}", SyscallNumber.fcntl, saved.Fd, F_SETOWN, 0);
+        batch.Run();
+        int want = (becomesRead ? Fcntl.O_RDONLY : Fcntl.O_WRONLY) | Fcntl.O_NONBLOCK;
+        using SafeFileHandle? opened = OpenAt.TryOpen(null, CString.From(path), want, out int errno);
+        if (errno != Errno.EAGAIN)
+        {
+            throw new KernelException($"breaking of the lease of fd {saved.Fd}", errno) { Pid = saved.Pid };
+        }
+    }
+
     private static FileLockEntry Entry(OpenFile file, FileLock held) => new()
     {
         Flag = held.Kind switch
         {
             FileLockKind.Posix => Posix, FileLockKind.Flock => Flock, FileLockKind.OpenFileDescription => OpenFileDescription, _ => Lease,
         },
-        Type = (uint)held.Type, Pid = file.Pid, Fd = file.Fd, Start = held.Start,
+        Type = (uint)held.Type | (held.Lease == LeaseState.Breaking ? Breaking : 0), Pid = file.Pid, Fd = file.Fd, Start = held.Start,
 
         // A length of 0 reaches to the end of the file, wherever it moves.
         Len = held.Last == long.MaxValue ? 0 : held.Last - held.Start + 1,

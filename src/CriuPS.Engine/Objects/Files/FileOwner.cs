@@ -96,7 +96,7 @@ internal static class FileOwner
     public static void RestoreAsync(RemoteBatch batch, int fd, FileEntry entry)
     {
         const int Settable = Fcntl.O_APPEND | Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_ASYNC;
-        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? 0;
+        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags ?? 0;
         if ((flags & Fcntl.O_ASYNC) != 0)
         {
             batch.Add($"fcntl(F_SETFL, O_ASYNC) of fd {fd}", SyscallNumber.fcntl, fd, Fcntl.F_SETFL, (long)(flags & Settable));
@@ -105,7 +105,7 @@ internal static class FileOwner
 
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
-        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
+        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
 
     private static void RefuseForeign(OpenFile file, f_owner_ex owner, TreeFiles tree)
     {

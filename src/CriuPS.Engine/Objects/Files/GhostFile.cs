@@ -44,6 +44,11 @@ internal static class GhostFile
                 SaveContent(writer, file, cancellation);
                 break;
             default:
+                if (IsDevice(file.Kind))
+                {
+                    entry.Rdev = (uint)status.st_rdev;
+                }
+
                 writer.Write(entry);
                 break;
         }
@@ -55,11 +60,12 @@ internal static class GhostFile
     {
         GhostFileEntry entry = set.ReadSingle<GhostFileEntry>(ImageType.GhostFile, id);
         uint kind = entry.Mode & FileStatus.S_IFMT;
-        return kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFLNK or FileStatus.S_IFIFO
+        return kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFLNK or FileStatus.S_IFIFO || (IsDevice(kind) && entry.HasRdev)
             ? entry
-            : throw new CriuException(
-                "FileKindNotSupported", CriuErrorKind.NotSupported, $"ghost file {id:x} is a deleted device or socket, which is not supported");
+            : throw new CriuException("FileKindNotSupported", CriuErrorKind.NotSupported, $"ghost file {id:x} is a deleted socket, which is not supported");
     }
+
+    private static bool IsDevice(uint kind) => kind is FileStatus.S_IFCHR or FileStatus.S_IFBLK;
 
     /// <summary>Makes the file, still empty, under a name that is free.</summary>
     /// <returns>0 or an errno.</returns>
@@ -78,7 +84,7 @@ internal static class GhostFile
         {
             FileStatus.S_IFDIR => FileNames.TryMakeDirectory(path, entry.Mode & InodeAttributes.PermissionBits),
             FileStatus.S_IFLNK => FileNames.TryMakeSymbolicLink(entry.SymlnkTarget.Span, path),
-            _ => FileNames.TryMakeFifo(path),
+            _ => FileNames.TryMakeNode(path, kind, entry.Rdev),
         };
         file = errno != 0 ? null : OpenAt.TryOpen(null, CString.From(path), Fcntl.O_PATH | Fcntl.O_NOFOLLOW, out errno);
         return errno;
@@ -169,8 +175,8 @@ internal static class GhostFile
 
     private static timespec Time(Timeval time) => new() { tv_sec = (long)time.TvSec, tv_nsec = (long)time.TvUsec * 1000 };
 
-    // Images have device numbers as the kernel keeps them (include/linux/kdev_t.h, MKDEV), stat(2) gives them in another form.
-    private static uint KernelDevice(ulong device)
+    /// <summary>A device number of stat(2) in the form in which the kernel, and images, keep it (include/linux/kdev_t.h, MKDEV).</summary>
+    public static uint KernelDevice(ulong device)
     {
         ulong major = ((device >> 8) & 0xfff) | ((device >> 32) & ~0xfffUL), minor = (device & 0xff) | ((device >> 12) & ~0xffUL);
         return (uint)((major << KernelMinorBits) | (minor & ((1 << KernelMinorBits) - 1)));

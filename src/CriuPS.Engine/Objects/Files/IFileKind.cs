@@ -34,7 +34,8 @@ internal interface IFileKind
     /// <param name="entry">The file.</param>
     /// <param name="fd">Its number in the first process that has it.</param>
     /// <param name="batch">That process.</param>
-    void Settle(FileEntry entry, int fd, Compel.RemoteBatch batch)
+    /// <param name="opening">What files share.</param>
+    void Settle(FileEntry entry, int fd, Compel.RemoteBatch batch, FileOpening opening)
     {
     }
 }
@@ -45,7 +46,7 @@ internal static class FileKinds
     public static IReadOnlyList<IFileKind> All { get; } = 
     [
         new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
-        new InotifyFile(), new ProcessFile(), new TerminalFile(), new ServiceSocket(),
+        new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ServiceSocket(),
     ];
 
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));

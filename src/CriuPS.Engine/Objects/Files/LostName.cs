@@ -84,5 +84,5 @@ internal static class LostName
     public static bool MayLink(OpenFile file, DumpOptions options) =>
         options.LinkRemap && options.FinalState != FinalState.Run && Of(file) == NameState.Unlinked;
 
-    private static bool IsPortable(OpenFile file) => file.Kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFLNK or FileStatus.S_IFIFO;
+    private static bool IsPortable(OpenFile file) => file.Kind != FileStatus.S_IFSOCK;
 }

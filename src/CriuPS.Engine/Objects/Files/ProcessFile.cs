@@ -1,4 +1,3 @@
-using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
@@ -23,8 +22,8 @@ internal sealed class ProcessFile : IFileKind
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
         int pid = file.Info!.PidFd!.Pid;
-        return (file.FileFlags & ToThread) != 0 ? ("it refers to a thread, which is not supported", "close it before the dump")
-            : pid == Gone || tree.Pids.Contains(pid) ? null
+        bool isOurs = pid == Gone || tree.Pids.Contains((file.FileFlags & ToThread) != 0 ? ProcessOf(pid) : pid);
+        return isOurs ? null
             : ($"it refers to process {pid}, which is not dumped with it", "close it before the dump, or dump both together");
     }
 
@@ -39,12 +38,15 @@ internal sealed class ProcessFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
-        if (((int)entry.Pidfd.Flags & ToThread) != 0)
-        {
-            throw new CriuException("FileKindNotSupported", CriuErrorKind.NotSupported, "it refers to a thread, which is not supported yet");
-        }
     }
 
-    public SafeFileHandle Open(FileEntry entry, FileOpening opening) =>
-        PidFd.Open(entry.Pidfd.Nspid == Gone ? opening.DeadProcess(entry.Pidfd.Ino) : entry.Pidfd.Nspid, (int)entry.Pidfd.Flags & Fcntl.O_NONBLOCK);
+    // All processes and threads are there before any file is opened.
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => PidFd.Open(
+        entry.Pidfd.Nspid == Gone ? opening.DeadProcess(entry.Pidfd.Ino) : entry.Pidfd.Nspid, (int)entry.Pidfd.Flags & (Fcntl.O_NONBLOCK | ToThread));
+
+    private static int ProcessOf(int thread)
+    {
+        using Proc.ProcDirectory proc = new(thread);
+        return Proc.ProcStatus.Read(proc).ThreadGroup;
+    }
 }

@@ -6,22 +6,24 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
-/// A file with a name: regular files, directories, and the devices of memory (null, zero, full, random, urandom). The kernel keeps path, flags and position
+/// A file with a name: regular files, directories, and devices that keep nothing for who opens them. The kernel keeps path, flags and position
 /// in struct file; /proc/PID/fd and fdinfo tell them. It is opened by its path with the same flags and sought to its position; kind, size
 /// and, of an ELF file, the build id must be what they were.
 /// </summary>
 internal sealed class RegularFile : IFileKind
 {
-    private const uint MemoryMajor = 1;
+    private const uint MemoryMajor = 1, MiscellaneousMajor = 10, KernelLogMinor = 11;
     private const int ToRead = Fcntl.O_RDONLY | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK;
-    private static readonly uint[] s_memoryMinors = [3, 5, 7, 8, 9];
+
+    // Documentation/admin-guide/devices.txt: mem, null, port, zero, full, random, urandom, kmsg; hwrng, kvm, autofs, loop-control.
+    private static readonly uint[] s_memoryMinors = [1, 3, 4, 5, 7, 8, 9, KernelLogMinor], s_miscellaneousMinors = [183, 232, 235, 237];
 
     public FdTypes Type => FdTypes.Reg;
 
     public bool Recognizes(OpenFile file) => file.Kind switch
     {
         FileStatus.S_IFREG or FileStatus.S_IFDIR => file.Link.StartsWith("/"u8) && !file.Link.StartsWith("/memfd:"u8),
-        FileStatus.S_IFCHR => IsMemoryDevice(file.Status.st_rdev) || (file.FileFlags & Fcntl.O_PATH) != 0,
+        FileStatus.S_IFCHR => IsStateless(file.Status.st_rdev) || (file.FileFlags & Fcntl.O_PATH) != 0,
         FileStatus.S_IFLNK or FileStatus.S_IFIFO or FileStatus.S_IFSOCK or FileStatus.S_IFBLK => (file.FileFlags & Fcntl.O_PATH) != 0
             && file.Link.StartsWith("/"u8),
         _ => false,
@@ -29,7 +31,9 @@ internal sealed class RegularFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        return file.Link.StartsWith("/proc/"u8) ? ("it is a file of /proc", "close it before the dump") : null;
+        return file.Link.StartsWith("/proc/"u8) ? ("it is a file of /proc", "close it before the dump")
+            : IsReadLog(file) ? ("it reads the kernel's log, and its place in there is not told", "close it before the dump")
+            : null;
     }
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
@@ -139,10 +143,16 @@ internal sealed class RegularFile : IFileKind
     private static CriuException Mismatch(RegFileEntry saved, string reason, string remedy) =>
         new("FileChanged", CriuErrorKind.InvalidData, $"{Display(saved)} {reason}") { Subject = Display(saved), Remedy = remedy };
 
-    // The kernel's huge device number: 12 bits of major, 20 of minor, interleaved (include/linux/kdev_t.h, new_encode_dev).
-    private static bool IsMemoryDevice(ulong device)
+    private static bool IsReadLog(OpenFile file) =>
+        file.Kind == FileStatus.S_IFCHR && (file.FileFlags & Fcntl.O_PATH) == 0 && (file.FileFlags & Fcntl.O_ACCMODE) != Fcntl.O_WRONLY
+        && Device(file.Status.st_rdev) == (MemoryMajor, KernelLogMinor);
+
+    private static bool IsStateless(ulong device)
     {
-        uint major = (uint)(device >> 8) & 0xfff, minor = (uint)(device & 0xff);
-        return major == MemoryMajor && s_memoryMinors.Contains(minor);
+        (uint major, uint minor) = Device(device);
+        return (major == MemoryMajor && s_memoryMinors.Contains(minor)) || (major == MiscellaneousMajor && s_miscellaneousMinors.Contains(minor));
     }
+
+    // The kernel's huge device number: 12 bits of major, 20 of minor, interleaved (include/linux/kdev_t.h, new_encode_dev).
+    private static (uint Major, uint Minor) Device(ulong device) => ((uint)(device >> 8) & 0xfff, (uint)((device & 0xff) | ((device >> 12) & 0xfff00)));
 }

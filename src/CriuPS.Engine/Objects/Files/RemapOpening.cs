@@ -43,6 +43,33 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
             : null;
     }
 
+    /// <summary>The ghost that had a device and a number; null where none had.</summary>
+    public RegFileEntry? FindGhost(uint device, ulong inode)
+    {
+        foreach (LostFile lost in (_byEntry ??= Read()).Values.Where(l => l.Link is null))
+        {
+            lost.Entry ??= GhostFile.Read(set, lost.Id);
+            if (lost.Entry.Dev == device && lost.Entry.Ino == inode && lost.Users.Count > 0)
+            {
+                return lost.Users[0];
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Opens a file that has lost its name, with O_PATH.</summary>
+    public SafeFileHandle Open(RegFileEntry saved)
+    {
+        LostFile lost = Find(saved)!;
+        if (lost.Files.Count == 0)
+        {
+            Make(lost);
+        }
+
+        return Fcntl.Duplicate(lost.Files[saved.Name]);
+    }
+
     /// <summary>Whether a file has lost its name.</summary>
     public bool Has(RegFileEntry saved) => Find(saved) is not null;
 
@@ -226,6 +253,9 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
 
         /// <summary>The other name; null for a ghost.</summary>
         public RegFileEntry? Link { get; } = link;
+
+        /// <summary>What the ghost is, once it has been read.</summary>
+        public GhostFileEntry? Entry { get; set; }
 
         /// <summary>The entries that need it.</summary>
         public List<RegFileEntry> Users { get; } = [];

@@ -11,6 +11,8 @@ namespace CriuPS.Engine.Objects.Files;
 /// </summary>
 internal sealed class TerminalFile : IFileKind
 {
+    private static readonly RegularFile s_named = new();
+
     public FdTypes Type => FdTypes.Tty;
 
     public bool Recognizes(OpenFile file) => TerminalDevice.Of(file) is not null;
@@ -25,7 +27,7 @@ internal sealed class TerminalFile : IFileKind
                 : ("it is the terminal of a session, which is not dumped with it", "close it before the dump");
         }
 
-        bool whole = device.Kind == TerminalKind.Master || tree.HasMaster(device.Index);
+        bool whole = device.Kind == TerminalKind.Master || device.IsOfMachine || tree.HasMaster(device.Index) || file.IsDeleted;
         return whole || tree.MayUseCallersTerminal ? null
             : ("the program behind this terminal is not dumped with it", "use -ShellJob: the restored program gets the terminal of the restore's caller");
     }
@@ -34,7 +36,9 @@ internal sealed class TerminalFile : IFileKind
     {
         TerminalDevice device = TerminalDevice.Of(file)!.Value;
         uint name = images.NextId();
-        images.Write(RegularFile.Save(file, name, images));
+
+        // The name of a slave without its master is gone with that, and nobody opens it.
+        images.Write(device.Kind == TerminalKind.Slave ? RegularFile.Entry(file, name) : RegularFile.Save(file, name, images));
         return new FileEntry
         {
             Type = Type, Id = id,
@@ -46,7 +50,13 @@ internal sealed class TerminalFile : IFileKind
         };
     }
 
-    public void Validate(FileEntry entry, FileOpening opening) => opening.Terminals.Find(entry.Tty.TtyInfoId);
+    public void Validate(FileEntry entry, FileOpening opening)
+    {
+        if (TerminalOpening.IsOfMachine(opening.Terminals.Find(entry.Tty.TtyInfoId)))
+        {
+            s_named.Validate(opening.File(entry.Tty.RegfId), opening);
+        }
+    }
 
-    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => opening.Terminals.Open(entry.Tty, opening.File(entry.Tty.RegfId).Reg);
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => opening.Terminals.Open(entry.Tty, opening.File(entry.Tty.RegfId).Reg, opening);
 }

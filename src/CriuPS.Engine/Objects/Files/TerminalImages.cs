@@ -50,24 +50,26 @@ internal sealed class TerminalImages(ImageSet set, TreeFiles tree)
     {
         TtyInfoEntry info = new()
         {
-            Id = id, Type = device.Kind == TerminalKind.OfSession ? TtyType.Ctty : TtyType.Pty, Rdev = (uint)file.Status.st_rdev,
+            Id = id, Type = TypeOf(device.Kind), Rdev = (uint)file.Status.st_rdev,
             Dev = (uint)file.Status.st_dev, Uid = file.Status.st_uid, Gid = file.Status.st_gid, Sid = 0, Pgrp = 0,
             Locked = device.Kind == TerminalKind.Master && Terminal.IsLocked(handle), Exclusive = Terminal.IsExclusive(handle),
             PacketMode = device.Kind == TerminalKind.Master && Terminal.IsPacketMode(handle),
         };
+        if (device.Kind is TerminalKind.Master or TerminalKind.Slave)
+        {
+            info.Pty = new TtyPtyEntry { Index = (uint)device.Index };
+        }
+
         if (Terminal.Settings(handle) is not { } settings)
         {
-            throw new RefusedException([new Refusal(file.Pid, "", file.ToString(), "the terminal has been hung up", "close it before the dump")]);
+            // What hung it up was the end of its master: there are no settings any more.
+            return device.Kind == TerminalKind.Slave && file.IsDeleted ? info
+                : throw new RefusedException([new Refusal(file.Pid, "", file.ToString(), "the terminal has been hung up", "close it before the dump")]);
         }
 
         Terminal.winsize size = Terminal.WindowSize(handle);
         (info.Termios, info.TermiosLocked) = (ToEntry(settings), ToEntry(Terminal.LockedSettings(handle) ?? default));
         info.Winsize = new WinsizeEntry { WsRow = size.ws_row, WsCol = size.ws_col, WsXpixel = size.ws_xpixel, WsYpixel = size.ws_ypixel };
-        if (device.Kind != TerminalKind.OfSession)
-        {
-            info.Pty = new TtyPtyEntry { Index = (uint)device.Index };
-        }
-
         if (tree.UserOf(device) is { } user)
         {
             (info.Sid, info.Pgrp) = ((uint)user.Session, (uint)Math.Max(user.TerminalForegroundGroup, 0));
@@ -75,6 +77,12 @@ internal sealed class TerminalImages(ImageSet set, TreeFiles tree)
 
         return info;
     }
+
+    private static TtyType TypeOf(TerminalKind kind) => kind switch
+    {
+        TerminalKind.OfSession => TtyType.Ctty, TerminalKind.Console => TtyType.Console, TerminalKind.Virtual => TtyType.Vt,
+        TerminalKind.Serial => TtyType.Serial, _ => TtyType.Pty,
+    };
 
     // What programs have written and nobody has read. It can only be taken out, so it is put back at once.
     private void SaveOutput(uint id, OpenFile file, SafeFileHandle master)

@@ -15,7 +15,7 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
 {
     private const int MostNumbers = 4096;
 
-    private readonly Dictionary<uint, SafeFileHandle> _masters = [];
+    private readonly Dictionary<uint, SafeFileHandle> _masters = [], _leaving = [];
     private Dictionary<uint, TtyInfoEntry>? _infos;
     private HashSet<uint>? _ownMasters;
 
@@ -26,7 +26,7 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
         ?? throw new ImageException(ImageException.MalformedEntry, set.FullName(ImageType.TtyInfo.FileName()), 0, $"it lacks terminal {id}");
 
     /// <summary>Opens a terminal as a descriptor of a process had it.</summary>
-    public SafeFileHandle Open(TtyFileEntry file, RegFileEntry name)
+    public SafeFileHandle Open(TtyFileEntry file, RegFileEntry name, FileOpening opening)
     {
         TtyInfoEntry info = Find(file.TtyInfoId);
         int flags = ((int)file.Flags & ~(Fcntl.O_CLOEXEC | Fcntl.O_ASYNC)) | Fcntl.O_NOCTTY;
@@ -34,6 +34,18 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
         {
             // The process opens it itself when it has its terminal; until then something else keeps the number.
             return OpenAt.Open("/dev/null", Fcntl.O_RDWR);
+        }
+
+        if (IsOfMachine(info))
+        {
+            SafeFileHandle terminal = RegularFile.Open(name, flags, opening);
+            Settle(info, terminal);
+            return terminal;
+        }
+
+        if (IsHungUp(info))
+        {
+            return Terminal.OpenSlave(Leaving(info.Pty.Index), flags);
         }
 
         if (IsMaster(info))
@@ -59,6 +71,7 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
     /// <summary>The last step, when all is open: settings, size, what nobody has read, locks.</summary>
     public void Finish()
     {
+        Leave();
         ILookup<uint, TtyDataEntry> data = set.ReadAll<TtyDataEntry>(ImageType.TtyData).ToLookup(d => d.TtyId);
         foreach ((uint index, SafeFileHandle master) in _masters)
         {
@@ -80,10 +93,38 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
 
     public void Dispose()
     {
+        Leave();
         foreach (SafeFileHandle master in _masters.Values)
         {
             master.Dispose();
         }
+    }
+
+    /// <summary>Whether a terminal is a device of the machine, whose settings stay as they are when programs end; they are set all the same.</summary>
+    public static bool IsOfMachine(TtyInfoEntry info) => info.Type is TtyType.Console or TtyType.Vt or TtyType.Serial;
+
+    // A slave that was hung up by the end of its master.
+    private bool IsHungUp(TtyInfoEntry info) => info.Type == TtyType.Pty && !IsMaster(info) && info.Termios is null && !HasMaster(info.Pty.Index);
+
+    private SafeFileHandle Leaving(uint index)
+    {
+        if (!_leaving.TryGetValue(index, out SafeFileHandle? master))
+        {
+            master = _leaving[index] = MakeMaster(index, MasterName());
+            Terminal.SetLocked(master, false);
+        }
+
+        return master;
+    }
+
+    private void Leave()
+    {
+        foreach (SafeFileHandle master in _leaving.Values)
+        {
+            master.Dispose();
+        }
+
+        _leaving.Clear();
     }
 
     private static bool IsMaster(TtyInfoEntry info) => info.Type == TtyType.Pty && ((info.Rdev >> 8) & 0xfff) == 5;
@@ -96,7 +137,7 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
         Dictionary<uint, TtyInfoEntry> infos = [];
         foreach (TtyInfoEntry info in set.ReadAll<TtyInfoEntry>(ImageType.TtyInfo))
         {
-            bool known = info.Type == TtyType.Ctty || (info.Type == TtyType.Pty && info.Pty is not null);
+            bool known = info.Type == TtyType.Ctty || IsOfMachine(info) || (info.Type == TtyType.Pty && info.Pty is not null);
             if (!known || !infos.TryAdd(info.Id, info))
             {
                 throw new CriuException("TerminalNotSupported", CriuErrorKind.NotSupported, $"terminal {info.Id} of the images is of kind {info.Type}, or there twice");

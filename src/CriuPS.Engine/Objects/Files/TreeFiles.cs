@@ -25,6 +25,15 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     /// <summary>Whether a terminal whose master is outside may be that of the restore's caller.</summary>
     public bool MayUseCallersTerminal => shellJob;
 
+    /// <summary>The descriptors of all processes.</summary>
+    public IEnumerable<OpenFile> All => files;
+
+    /// <summary>Whether a file without a name is open in one of the processes.</summary>
+    /// <param name="device">Its device, as the kernel keeps it.</param>
+    /// <param name="inode">Its number.</param>
+    public bool HasDeleted(uint device, ulong inode) =>
+        files.Any(f => f.IsDeleted && f.Status.st_ino == inode && GhostFile.KernelDevice(f.Status.st_dev) == device);
+
     /// <summary>The descriptors of a process.</summary>
     public IEnumerable<OpenFile> OfProcess(int pid) => _byPid[pid];
 
@@ -39,7 +48,7 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
 
     /// <summary>A process, the leader if possible, whose session has a pseudoterminal as its own; null where none has.</summary>
     public ProcStat? UserOf(TerminalDevice device) =>
-        device.Kind == TerminalKind.OfSession
+        device.Kind is not (TerminalKind.Master or TerminalKind.Slave)
             ? null
             : processes.Where(p => p.TerminalDevice == NumberOf(device.Index)).OrderBy(p => p.Session != p.Pid).FirstOrDefault();
 
