@@ -2,11 +2,14 @@
 # Runs ZDTM, the tests that CRIU is developed against, with our criu. Nothing of ZDTM is part of this project; docs/conformance.md tells how
 # to get and build it.
 #
-#   tests/conformance/run.sh -z CRIU-SOURCE -o RESULTS [-c CRIU] [-f FLAVOR] [-j JOBS] [-t SECONDS] [-n TIMES] [PATTERN...]
+#   tests/conformance/run.sh -z CRIU-SOURCE -o RESULTS [-c CRIU] [-f FLAVOR] [-j JOBS] [-t SECONDS] [-n TIMES] [-x OPTIONS]
+#                            [PATTERN...]
 #
 # CRIU-SOURCE is a tree of CRIU's source with its tests built; RESULTS becomes a directory with results.tsv (test, verdict, seconds, what
 # was said) and a log for each test. PATTERN is a regular expression over names such as static/env00; without one all tests run. Every test
 # runs by itself under a time limit, in namespaces of its own that end with it, and is watched by watched-criu.sh.
+#
+# OPTIONS are more of zdtm.py's own, such as "--norst" (dump and go on), "--iters 3" or "--rpc".
 #
 # verdicts: PASS, FAIL, SKIP, and three that may never be: HANG, CRASH (criu died by a signal), FROZEN (criu left a process stopped)
 set -euo pipefail
@@ -19,9 +22,9 @@ usage() {
 }
 
 read_arguments() {
-    source='' results='' criu=$here/../../out/criu/criu flavor=h jobs=1 limit=120 times=1
+    source='' results='' criu=$here/../../out/criu/criu flavor=h jobs=1 limit=120 times=1 more=()
     local option
-    while getopts z:o:c:f:j:t:n: option; do
+    while getopts z:o:c:f:j:t:n:x: option; do
         case $option in
             z) source=$(readlink -f -- "$OPTARG") ;;
             o) results=$(readlink -m -- "$OPTARG") ;;
@@ -30,6 +33,7 @@ read_arguments() {
             j) jobs=$OPTARG ;;
             t) limit=$OPTARG ;;
             n) times=$OPTARG ;;
+            x) read -ra more <<<"$OPTARG" ;;
             *) usage ;;
         esac
     done
@@ -95,7 +99,7 @@ run_one() {
         cd -- "$source/test"
         # KILL reaches the first process of the test's pid namespace, and with it everything in there.
         CRIU_UNDER_TEST=$criu CRIU_WATCH=$watch timeout --signal=KILL "$limit" \
-            ./zdtm.py run --criu-bin "$here/watched-criu.sh" --ignore-taint --keep-img never -f "$flavor" -t "zdtm/$name"
+            ./zdtm.py run --criu-bin "$here/watched-criu.sh" --ignore-taint --keep-img never -f "$flavor" "${more[@]}" -t "zdtm/$name"
     ) >"$log" 2>&1 || status=$?
     printf '%s\t%s\t%s\t%s\n' "$name" "$(verdict_of "$status" "$log" "$watch")" $((SECONDS - began)) "$(message_of "$log" "$watch")" |
         tee -a "$results/results.tsv"

@@ -2,8 +2,8 @@
  * A family made at random from the number in the environment variable SEED: depth, sessions, process groups, orphans that
  * a subreaper got, zombies, stopped processes, threads, queued signals, credentials, copied and shared pages.
  *
- * Every process knows what it must find: its memory page by page, how its zombies ended, that nobody tells it of stops that
- * it knows, the value of its queued signal, that its threads live. Who is whose child, in which session and group, and who is
+ * Every process knows what it must find: its memory page by page, how its zombies ended, that it hears of stops which it has
+ * not heard of, and of no others, the value of its queued signal, that its threads live. Who is whose child, in which session and group, and who is
  * stopped, is compared from outside.
  */
 #include "target.h"
@@ -21,6 +21,7 @@ struct child
     pid_t pid;
     int zombie_status; /* -1 for one that lives */
     bool stopped;
+    bool told; /* of its stop */
 };
 
 /* Filled by the root before anything is born: all processes see these pages shared until they write to them. */
@@ -158,9 +159,8 @@ static void check_children(void)
         }
         else if (children[i].stopped)
         {
-            /* Nobody was told of a stop that its parent knows already. */
             TARGET_EQUAL(0, waitid(P_PID, (id_t)children[i].pid, &info, WSTOPPED | WNOHANG));
-            TARGET_EQUAL(0, info.si_pid);
+            TARGET_EQUAL(children[i].told ? 0 : children[i].pid, info.si_pid);
             TARGET_EQUAL(0, kill(children[i].pid, SIGCONT));
         }
     }
@@ -268,7 +268,7 @@ static void make_zombie(void)
 
     siginfo_t info;
     TARGET_EQUAL(0, waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
-    children[child_count++] = (struct child){pid, how == 0 ? SIGKILL : how == 1 ? SIGALRM : code << 8, false};
+    children[child_count++] = (struct child){pid, how == 0 ? SIGKILL : how == 1 ? SIGALRM : code << 8, false, false};
 }
 
 static void make_stopped(void)
@@ -285,10 +285,10 @@ static void make_stopped(void)
         _exit(0);
     }
 
-    int status;
-    TARGET_EQUAL(pid, waitpid(pid, &status, WUNTRACED));
-    TARGET_CHECK(WIFSTOPPED(status));
-    children[child_count++] = (struct child){pid, -1, true};
+    siginfo_t info;
+    bool told = next(2) == 0;
+    TARGET_EQUAL(0, waitid(P_PID, (id_t)pid, &info, told ? WSTOPPED : WSTOPPED | WNOWAIT));
+    children[child_count++] = (struct child){pid, -1, true, told};
 }
 
 static void grow(int depth);
@@ -342,7 +342,7 @@ static void make_child(int depth)
         grow(depth + 1);
     }
 
-    children[child_count++] = (struct child){pid, -1, false};
+    children[child_count++] = (struct child){pid, -1, false, false};
 }
 
 /* Never returns in any process but the root. */

@@ -100,6 +100,9 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         if (task.Task.StopSignal != 0)
         {
             task.Core.Tc.StopSigno = (uint)task.Task.StopSignal;
+
+            // What a wait of its parent would say, and 0 once the parent has heard of the stop (fs/proc/array.c, do_task_stat).
+            task.Core.Tc.ExitCode = (uint)task.Process.Stat.ExitCode;
         }
     }
 

@@ -17,6 +17,13 @@ internal interface ITaskState
     /// <returns>Writes the answers into the task's image; null where there was nothing to ask.</returns>
     Action? Ask(TaskDump dump, SyscallProgram program);
 
+    /// <summary>
+    /// Adds operations that a newborn leader can only do while it has our root directory and no descriptors, when it has its memory.
+    /// </summary>
+    void RestoreEarly(TaskRestore restore)
+    {
+    }
+
     /// <summary>Adds the operations that give a newborn task the saved state.</summary>
     void Restore(TaskRestore restore);
 }

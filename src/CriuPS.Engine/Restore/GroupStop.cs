@@ -43,10 +43,10 @@ internal static class GroupStop
 
     /// <summary>Lets a parent forget what the kernel told it of its children meanwhile: saved signals come later.</summary>
     /// <param name="parent">The parent.</param>
-    /// <param name="stopped">Its children that were stopped.</param>
-    public static void Forget(RemoteBatch parent, IEnumerable<int> stopped)
+    /// <param name="known">Its children that are stopped and of whose stops it had heard.</param>
+    public static void Forget(RemoteBatch parent, IEnumerable<int> known)
     {
-        foreach (int child in stopped)
+        foreach (int child in known)
         {
             SyscallProgram program = parent.Room(1, Ptrace.SiginfoSize);
             ulong info = program.Reserve(Ptrace.SiginfoSize);

@@ -55,6 +55,11 @@ internal sealed class ProcessRestore : IDisposable
         Memory.Clear();
         Memory.Map();
         Memory.Fill();
+        foreach (ITaskState state in TaskStates.InOrder)
+        {
+            state.RestoreEarly(_tasks[0].Restore);
+        }
+
         _batch.Run();
     }
 

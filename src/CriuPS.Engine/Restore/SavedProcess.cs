@@ -57,6 +57,9 @@ internal sealed class SavedProcess : IDisposable
     /// <summary>The signal that it was stopped by; 0 where it was not.</summary>
     public int StopSignal => LeaderCore.Tc.TaskState != StoppedState ? 0 : LeaderCore.Tc.HasStopSigno ? (int)LeaderCore.Tc.StopSigno : Signals.SIGSTOP;
 
+    /// <summary>Whether its parent has not heard yet that it stopped.</summary>
+    public bool StopIsNews => StopSignal != 0 && LeaderCore.Tc.ExitCode != 0;
+
     /// <summary>The mappings that are made again one by one: all but those of the kernel and the guards within others.</summary>
     public IEnumerable<VmaEntry> Mappings =>
         Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall | VmaStatus.Guard)) == 0);

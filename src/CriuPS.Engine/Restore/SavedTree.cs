@@ -49,7 +49,9 @@ internal sealed class SavedTree : IDisposable
         SavedTree tree = new(images, cancellation);
         try
         {
-            foreach (PstreeEntry entry in images.ReadAll<PstreeEntry>(ImageType.PsTree))
+            List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
+            tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
+            foreach (PstreeEntry entry in entries)
             {
                 tree.Add(entry);
             }

@@ -226,7 +226,8 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
     private void StopTheStopped()
     {
-        ILookup<int, int> stopped = Processes.Where(p => p.Saved.StopSignal != 0).ToLookup(p => (int)p.Saved.Tree.Ppid, p => p.Saved.Pid);
+        ILookup<int, int> known = Processes.Where(p => p.Saved.StopSignal != 0 && !p.Saved.StopIsNews)
+            .ToLookup(p => (int)p.Saved.Tree.Ppid, p => p.Saved.Pid);
         foreach (ProcessRestore process in Processes.Where(p => p.Saved.StopSignal != 0))
         {
             GroupStop.Enter(tracer, process.Batches, process.Saved.StopSignal);
@@ -235,7 +236,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         HashSet<int> parents = [.. _inOrder.Select(m => m.Place.Parent)];
         foreach (Member parent in _inOrder.Where(m => m.Process is not null && parents.Contains(m.Pid)))
         {
-            GroupStop.Forget(parent.Batch, stopped[parent.Pid]);
+            GroupStop.Forget(parent.Batch, known[parent.Pid]);
             parent.Batch.Run();
         }
     }

@@ -25,6 +25,8 @@ public sealed class CheckpointTests
     [InlineData("memory_program", true)]
     [InlineData("deleted_files", true)]
     [InlineData("shared_by_family", false)]
+    [InlineData("proc_files", false)]
+    [InlineData("login_uid", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]
     [InlineData("notify", true)]

@@ -114,6 +114,9 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     /// <summary>Files that have lost their name.</summary>
     public RemapOpening Remaps { get; } = new(set, cancellation);
 
+    /// <summary>The numbers of all processes and threads of the tree.</summary>
+    public IReadOnlySet<int> Numbers { get; set; } = new HashSet<int>();
+
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
 

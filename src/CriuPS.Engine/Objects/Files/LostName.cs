@@ -37,6 +37,12 @@ internal static class LostName
     /// <summary>Looks where the name leads.</summary>
     public static NameState Of(OpenFile file)
     {
+        if (ProcfsFile.IsIn(file.Link.Bytes))
+        {
+            // It has its own way to look where that leads.
+            return NameState.Good;
+        }
+
         if (file.IsDeleted)
         {
             return NameState.Deleted;
@@ -52,6 +58,11 @@ internal static class LostName
     public static ReadOnlySpan<byte> NameOf(OpenFile file)
     {
         ReadOnlySpan<byte> name = file.Link.Bytes;
+        if (ProcfsFile.IsIn(name))
+        {
+            return ProcfsFile.PathOf(file);
+        }
+
         return name.EndsWith(Suffix) && Of(file) is NameState.Deleted or NameState.Unlinked ? name[..^Suffix.Length] : name;
     }
 

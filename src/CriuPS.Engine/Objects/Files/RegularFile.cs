@@ -31,7 +31,7 @@ internal sealed class RegularFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        return file.Link.StartsWith("/proc/"u8) ? ("it is a file of /proc", "close it before the dump")
+        return ProcfsFile.IsIn(file.Link.Bytes) ? ProcfsFile.Objection(file)
             : IsReadLog(file) ? ("it reads the kernel's log, and its place in there is not told", "close it before the dump")
             : null;
     }
@@ -58,7 +58,7 @@ internal sealed class RegularFile : IFileKind
             Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(),
             Name = ByteString.CopyFrom(LostName.NameOf(file)), Mode = file.Status.st_mode,
         };
-        if (file.Kind == FileStatus.S_IFREG)
+        if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes))
         {
             saved.Size = (ulong)file.Status.st_size;
             saved.BuildId.AddRange(BuildIdOf(file));
@@ -69,6 +69,12 @@ internal sealed class RegularFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
+        if (ProcfsFile.IsIn(entry.Reg.Name.Span))
+        {
+            ProcfsFile.Validate(entry.Reg, opening);
+            return;
+        }
+
         if (opening.Remaps.Validate(entry.Reg) is not { } saved)
         {
             return;

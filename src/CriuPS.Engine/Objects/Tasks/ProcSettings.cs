@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
@@ -65,7 +66,11 @@ internal sealed class OomScore : ITaskState
     }
 }
 
-/// <summary>/proc/PID/loginuid: who logged in (task_struct.loginuid); absent without CONFIG_AUDIT.</summary>
+/// <summary>
+/// Who logged in (task_struct.loginuid); absent without CONFIG_AUDIT. /proc/PID/loginuid tells it, and takes it from nobody but the process itself
+/// (fs/proc/base.c, proc_loginuid_write), so a newborn opens and writes the file. Only one that was never set can be set without CAP_AUDIT_CONTROL
+/// (kernel/audit.c, audit_set_loginuid_perm).
+/// </summary>
 internal sealed class LoginUid : ITaskState
 {
     public Action? Ask(TaskDump dump, SyscallProgram program)
@@ -78,11 +83,22 @@ internal sealed class LoginUid : ITaskState
         return null;
     }
 
+    public void RestoreEarly(TaskRestore restore)
+    {
+        string saved = restore.Core.Tc.Loginuid.ToString(CultureInfo.InvariantCulture);
+        if (!restore.Core.Tc.HasLoginuid || ProcSetting.TryRead(restore.Pid, "loginuid") is not { } now || now == saved)
+        {
+            return;
+        }
+
+        SyscallProgram program = restore.Batch.Room(3, 64);
+        ulong path = program.Put("/proc/self/loginuid\0"u8), text = program.Put(Encoding.ASCII.GetBytes(saved));
+        Operation file = program.Add("open of /proc/self/loginuid", SyscallNumber.openat, OpenAt.AT_FDCWD, path, OpenAt.O_WRONLY);
+        program.Add($"loginuid {saved}", SyscallNumber.write, file, text, saved.Length);
+        program.Add("close of /proc/self/loginuid", SyscallNumber.close, file);
+    }
+
     public void Restore(TaskRestore restore)
     {
-        if (restore.IsLeader && restore.Core.Tc.HasLoginuid && ProcSetting.TryRead(restore.Pid, "loginuid") is not null)
-        {
-            ProcSetting.Write(restore.Pid, "loginuid", restore.Core.Tc.Loginuid.ToString(CultureInfo.InvariantCulture));
-        }
     }
 }
