@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's packages, and only what is missing:
 #   gcc, make, the C library's and the kernel's headers   the targets, and the comparison of structures with the headers
+#   gcc-multilib                                          32-bit targets
 #   python3, perl, gzip                                   programs that are checkpointed
 #   crit, criu                                            decoding our images, and images of CRIU's own to read
 #   setpriv                                               tests as another user
@@ -14,6 +15,7 @@ for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
+[[ -e /usr/lib32/crt1.o ]] || missing+=(gcc-multilib)
 [[ -e /usr/include/linux/ptrace.h ]] || missing+=(linux-libc-dev)
 if ((${#missing[@]} == 0)); then
     exit 0

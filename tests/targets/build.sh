@@ -13,4 +13,6 @@ for source in "$here"/*.c; do
     fi
 done | xargs -0 -r -n 2 -P "$(nproc)" sh -c '
     # The rename makes a program appear whole: a build beside this one never runs a half-written file.
-    ${CC:-gcc} -std=gnu11 -O2 -g -pthread -Wall -Wextra -Werror -o "$2.$$" "$1" && mv "$2.$$" "$2"' build
+    mode=
+    case $1 in */compat_*) mode="-m32 -msse2" ;; esac
+    ${CC:-gcc} $mode -std=gnu11 -O2 -g -pthread -Wall -Wextra -Werror -o "$2.$$" "$1" && mv "$2.$$" "$2"' build

@@ -122,6 +122,8 @@ __attribute__((unused)) static void target_begin(int count, char **arguments)
         exit(2);
     }
 
+    /* Who starts it may ignore SIGPIPE, as .NET does; whether a restore leaves it alone can only be seen where it is not ignored. */
+    signal(SIGPIPE, SIG_DFL);
     struct sigaction action = {.sa_handler = target_on_term};
     TARGET_CHECK(sigaction(SIGTERM, &action, NULL) == 0);
 }

@@ -41,7 +41,7 @@ internal static class HardwareBreakpoint
     {
         byte[] general = [.. child.Task.Original!.General];
         bench.Tracer.Architecture.PrepareSyscall(general, child.SyscallAt, SyscallNumber.getpid, []);
-        Ptrace.SetRegSet(child.Pid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.SetRegisters(child.Pid, general);
         Syscall.Check(Ptrace.Request(Ptrace.PTRACE_SYSCALL, child.Pid, 0, 0), "ptrace(PTRACE_SYSCALL)");
         return bench.Tracer.Await(child.Pid, cancellable: false).StopSignal == Signals.SIGTRAP;
     }

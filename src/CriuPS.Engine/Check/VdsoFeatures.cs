@@ -101,14 +101,14 @@ internal static class VdsoFeatures
     {
         UserRegs registers = default;
         Span<byte> bytes = MemoryMarshal.AsBytes(new Span<UserRegs>(ref registers));
-        Ptrace.GetRegSet(child.Pid, Ptrace.NT_PRSTATUS, bytes);
+        Ptrace.GetRegisters(child.Pid, bytes);
         (registers.ip, registers.ax, registers.orig_ax) = (gate, (uint)number, ulong.MaxValue);
         (registers.bx, registers.cx, registers.dx) = ((uint)arguments[0], (uint)arguments[1], (uint)arguments[2]);
         (registers.si, registers.di, registers.bp) = ((uint)arguments[3], (uint)arguments[4], (uint)arguments[5]);
-        Ptrace.SetRegSet(child.Pid, Ptrace.NT_PRSTATUS, bytes);
+        Ptrace.SetRegisters(child.Pid, bytes);
         Ptrace.SingleStep(child.Pid);
         child.Task.AwaitTrap(TimeSpan.FromSeconds(10));
-        Ptrace.GetRegSet(child.Pid, Ptrace.NT_PRSTATUS, bytes);
+        Ptrace.GetRegisters(child.Pid, bytes);
         return (uint)registers.ax;
     }
 

@@ -12,15 +12,19 @@ internal sealed class Arena
 {
     private const int CodeSize = Memory.PageSize;
 
-    private Arena(ulong address, int dataSize)
+    private Arena(ulong address, int dataSize, IArchitecture architecture)
     {
         Address = address;
         DataSize = dataSize;
+        CompatSyscallAt = address + (ulong)Padded(architecture.Interpreter.Length);
     }
 
     public ulong Address { get; }
 
     public ulong Interpreter => Address;
+
+    /// <summary>Behind the interpreter: where a call of the 32-bit interface can be made.</summary>
+    public ulong CompatSyscallAt { get; }
 
     public ulong Data => Address + CodeSize;
 
@@ -53,7 +57,7 @@ internal sealed class Arena
             throw;
         }
 
-        return new Arena(start, dataSize);
+        return new Arena(start, dataSize, task.Architecture);
     }
 
     private static ulong Map(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags)
@@ -73,14 +77,17 @@ internal sealed class Arena
 
     private static void WriteCode(Tracee task, ulong address)
     {
-        ReadOnlySpan<byte> code = task.Architecture.Interpreter;
-        Span<byte> padded = stackalloc byte[(code.Length + 7) & ~7];
+        ReadOnlySpan<byte> code = task.Architecture.Interpreter, compat = task.Architecture.CompatSyscallInstruction;
+        Span<byte> padded = stackalloc byte[Padded(code.Length) + Padded(compat.Length)];
         padded.Clear();
         code.CopyTo(padded);
+        compat.CopyTo(padded[Padded(code.Length)..]);
         foreach (ulong word in MemoryMarshal.Cast<byte, ulong>(padded))
         {
             Ptrace.PokeData(task.Tid, address, word);
             address += sizeof(ulong);
         }
     }
+
+    private static int Padded(int length) => (length + sizeof(ulong) - 1) & ~(sizeof(ulong) - 1);
 }

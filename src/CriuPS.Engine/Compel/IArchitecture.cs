@@ -1,7 +1,7 @@
 namespace CriuPS.Engine.Compel;
 
 /// <summary>
-/// All that CriuPS knows of a processor. Register sets are opaque bytes as ptrace gives them (NT_PRSTATUS and the extended state);
+/// All that CriuPS knows of a processor. Register sets are opaque bytes as ptrace gives them (general registers and the extended state);
 /// a port is one more implementation of this interface, one interpreter and one image mapping.
 /// </summary>
 internal interface IArchitecture
@@ -14,6 +14,12 @@ internal interface IArchitecture
 
     /// <summary>That instruction, and behind it the one that returns to the caller.</summary>
     ReadOnlySpan<byte> SyscallAndReturn { get; }
+
+    /// <summary>The instruction that enters the kernel as a 32-bit program does.</summary>
+    ReadOnlySpan<byte> CompatSyscallInstruction { get; }
+
+    /// <summary>The first address that a 32-bit program cannot map.</summary>
+    ulong CompatTaskSize { get; }
 
     /// <summary>The code of C libraries that makes rt_sigreturn(2) of the frame on the stack.</summary>
     ReadOnlySpan<byte> SignalReturn { get; }
@@ -44,6 +50,9 @@ internal interface IArchitecture
 
     /// <summary>Makes registers that run one system call at an address where the syscall instruction is.</summary>
     void PrepareSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<ulong> arguments);
+
+    /// <summary>Makes registers that run one system call of the 32-bit interface at an address where its instruction is.</summary>
+    void PrepareCompatSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<uint> arguments);
 
     /// <summary>The result of the system call that ran last.</summary>
     long SyscallResult(ReadOnlySpan<byte> general);

@@ -69,7 +69,7 @@ internal sealed class Parasite
         {
             leader.StackOfCalls = way?.Stack;
             leader.BlockSignals();
-            arena = Arena.Create(leader, syscallAt, dataSize);
+            arena = Arena.Create(leader, syscallAt, dataSize, leader.IsCompat ? PlaceForCompat(leader, mappings, dataSize) : 0);
             (int near, int far) = MakeSocketPair(leader, arena);
             Parasite parasite = new(leader, syscallAt, way, arena, (near, far), PidFd.GetFd(pidfd, far));
 
@@ -204,6 +204,10 @@ internal sealed class Parasite
         _way?.Remove();
         _socket.Dispose();
     }
+
+    // Asked by a 64-bit call the kernel would look for a place where a 32-bit program can have none (arch/x86/mm/mmap.c, get_mmap_base).
+    private static ulong PlaceForCompat(Tracee leader, IReadOnlyList<Vma> mappings, int dataSize) =>
+        AddressHole.Find(mappings.Select(vma => (vma.Start, vma.End)), Arena.SizeFor(dataSize), leader.Architecture, compat: true);
 
     // In a program, so that a task that loses us at this moment closes both ends and goes home. It lies at the end of the arena: the next one, which is written
     // while the task still stands in this, lies at the beginning.

@@ -94,7 +94,7 @@ internal sealed class Tracee
     public TaskRegisters Save()
     {
         byte[] general = new byte[Architecture.GeneralSize];
-        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.GetRegisters(Tid, general);
         Span<byte> extended = stackalloc byte[LargestExtendedState];
         int length = Ptrace.GetRegSet(Tid, Architecture.ExtendedRegisterSet, extended);
         Original = new TaskRegisters(general, extended[..length].ToArray(), Ptrace.GetSigMask(Tid));
@@ -118,7 +118,7 @@ internal sealed class Tracee
             // The mask first: with borrowed registers the task still finds its way home.
             LeaveSyscall();
             Ptrace.SetSigMask(Tid, original.SignalMask);
-            Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, original.General);
+            Ptrace.SetRegisters(Tid, original.General);
         }
     }
 
@@ -126,7 +126,7 @@ internal sealed class Tracee
     public void Load(TaskRegisters registers)
     {
         LeaveSyscall();
-        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, registers.General);
+        Ptrace.SetRegisters(Tid, registers.General);
         Ptrace.SetRegSet(Tid, Architecture.ExtendedRegisterSet, registers.Extended);
         Ptrace.SetSigMask(Tid, registers.SignalMask);
     }
@@ -147,6 +147,15 @@ internal sealed class Tracee
         }
 
         return RunCall(general);
+    }
+
+    /// <summary>Runs one system call of the 32-bit interface where its instruction is; the result is the kernel's.</summary>
+    public int RunCompatSyscall(ulong at, long number, params ReadOnlySpan<uint> arguments)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareCompatSyscall(general, at, number, arguments);
+        return (int)RunCall(general);
     }
 
     /// <summary>Runs one system call that is interrupted before it can wait; the result is the kernel's, codes for its restart included.</summary>
@@ -240,6 +249,9 @@ internal sealed class Tracee
         }
     }
 
+    /// <summary>Whether it was a 32-bit program's when its registers were read.</summary>
+    public bool IsCompat => Original is { } original && !Architecture.IsNative(original.General);
+
     /// <summary>The address of the next instruction.</summary>
     public ulong InstructionPointer()
     {
@@ -280,7 +292,7 @@ internal sealed class Tracee
     /// <summary>Notes that the task is dead and needs no more care.</summary>
     public void Forget() => Released = true;
 
-    private void Current(Span<byte> general) => Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+    private void Current(Span<byte> general) => Ptrace.GetRegisters(Tid, general);
 
     private long RunCall(Span<byte> general)
     {
@@ -288,13 +300,13 @@ internal sealed class Tracee
         RunToSyscallStop();
         RunToSyscallStop();
         _inSyscall = true;
-        Ptrace.GetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.GetRegisters(Tid, general);
         return Architecture.SyscallResult(general);
     }
 
     private void Borrow(ReadOnlySpan<byte> general)
     {
-        Ptrace.SetRegSet(Tid, Ptrace.NT_PRSTATUS, general);
+        Ptrace.SetRegisters(Tid, general);
         if (_toBlock)
         {
             Ptrace.SetSigMask(Tid, AllSignals);

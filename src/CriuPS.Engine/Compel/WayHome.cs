@@ -38,9 +38,14 @@ internal sealed class WayHome
     /// <summary>What the stack pointer must be during each call.</summary>
     public ulong Stack { get; }
 
-    /// <summary>Finds the way for a stopped task; null in a process without the code for it, or without room on its stack.</summary>
+    /// <summary>Finds the way for a stopped task; null in a 32-bit program, in a process without the code for it, or without room on its stack.</summary>
     public static WayHome? Find(Tracee task, IReadOnlyList<Vma> mappings)
     {
+        if (task.IsCompat)
+        {
+            return null;
+        }
+
         Vma stack = mappings.FirstOrDefault(vma => vma.Path.Bytes.SequenceEqual("[stack]"u8));
         ulong pointer = task.Architecture.StackPointer(task.Original!.General);
         ulong used = pointer >= stack.Start && pointer < stack.End ? pointer : stack.End;

@@ -38,11 +38,6 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         foreach (Tracee task in frozen.Tasks)
         {
             TaskRegisters registers = task.Save();
-            if (!task.Architecture.IsNative(registers.General))
-            {
-                throw new RefusedException([NewRefusal($"task {task.Tid}", "it is a 32-bit program", "32-bit programs are not supported yet")]);
-            }
-
             if (RegistersX64.UnknownComponents(registers.Extended) is not 0 and ulong unknown)
             {
                 throw new RefusedException([NewRefusal(
@@ -76,6 +71,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
 
             RestartableSequence.Save(task);
             SaveCore(task, blocks);
+            CompatTask.Save(task);
         }
     }
 

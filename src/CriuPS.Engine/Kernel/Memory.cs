@@ -4,7 +4,7 @@ namespace CriuPS.Engine.Kernel;
 internal static unsafe class Memory
 {
     public const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
-    public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000;
+    public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_32BIT = 0x40, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000;
     public const int MAP_NORESERVE = 0x4000, MAP_STACK = 0x20000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000, MAP_DROPPABLE = 8;
     public const int MLOCK_ONFAULT = 1;
     public const int MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
@@ -15,9 +15,9 @@ internal static unsafe class Memory
     public const int PageSize = 4096;
 
     /// <summary>Maps private anonymous memory of this process.</summary>
-    public static ulong MapAnonymous(ulong length, int protection) =>
+    public static ulong MapAnonymous(ulong length, int protection, int flags = 0) =>
         (ulong)Syscall.Check(
-            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0),
             () => $"mmap({length} bytes)");
 
     /// <summary>Maps new shared anonymous memory of this process; it promises no memory before it is written to.</summary>

@@ -6,7 +6,8 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>ptrace(2). All calls must come from the thread that is the tracer.</summary>
 internal static unsafe class Ptrace
 {
-    public const int PTRACE_PEEKDATA = 2, PTRACE_POKEDATA = 5, PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_DETACH = 17, PTRACE_SYSCALL = 24;
+    public const int PTRACE_PEEKDATA = 2, PTRACE_POKEDATA = 5, PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_DETACH = 17, PTRACE_SYSCALL = 24;
+    public const int PTRACE_GET_THREAD_AREA = 25, PTRACE_SET_THREAD_AREA = 26;
     public const int PTRACE_SETOPTIONS = 0x4200, PTRACE_GETSIGINFO = 0x4202, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205;
     public const int PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_PEEKSIGINFO = 0x4209;
     public const int PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b, PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
@@ -20,7 +21,7 @@ internal static unsafe class Ptrace
 
     public const int PTRACE_PEEKSIGINFO_SHARED = 1;
 
-    public const int NT_PRSTATUS = 1, NT_X86_XSTATE = 0x202;
+    public const int NT_X86_XSTATE = 0x202;
 
     /// <summary>Size of the kernel's signal set in bytes.</summary>
     public const int SignalSetSize = 8;
@@ -46,6 +47,16 @@ internal static unsafe class Ptrace
         public ulong off;
         public uint flags;
         public int nr;
+    }
+
+    /// <summary>struct user_desc, arch/x86/include/uapi/asm/ldt.h; flags are its bit fields, the first one being the lowest bit.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct user_desc
+    {
+        public uint entry_number;
+        public uint base_addr;
+        public uint limit;
+        public uint flags;
     }
 
     /// <summary>struct seccomp_metadata, include/uapi/linux/ptrace.h.</summary>
@@ -90,6 +101,39 @@ internal static unsafe class Ptrace
         Syscall.Check(Request(PTRACE_PEEKDATA, tid, (long)address, (long)&word), () => $"ptrace(PTRACE_PEEKDATA, {tid}, 0x{address:x})");
         return word;
     }
+
+    /// <summary>
+    /// Reads the general registers, struct user_regs_struct: also of a task in 32-bit mode, of which PTRACE_GETREGSET would give a 32-bit set (arch/x86/kernel/ptrace.c).
+    /// </summary>
+    public static void GetRegisters(int tid, Span<byte> registers)
+    {
+        fixed (byte* p = registers)
+        {
+            Syscall.Check(Request(PTRACE_GETREGS, tid, 0, (long)p), () => $"ptrace(PTRACE_GETREGS, {tid})");
+        }
+    }
+
+    /// <summary>Writes the general registers; another code segment takes the task into the other mode.</summary>
+    public static void SetRegisters(int tid, ReadOnlySpan<byte> registers)
+    {
+        fixed (byte* p = registers)
+        {
+            Syscall.Check(Request(PTRACE_SETREGS, tid, 0, (long)p), () => $"ptrace(PTRACE_SETREGS, {tid})");
+        }
+    }
+
+    /// <summary>Reads a slot for thread-local storage in the GDT of a 32-bit task, set_thread_area(2); false if there is no such slot.</summary>
+    public static bool TryGetThreadArea(int tid, int slot, out user_desc area)
+    {
+        fixed (user_desc* p = &area)
+        {
+            return !Syscall.IsError(Request(PTRACE_GET_THREAD_AREA, tid, slot, (long)p));
+        }
+    }
+
+    /// <summary>Writes a slot for thread-local storage in the GDT of a 32-bit task.</summary>
+    public static void SetThreadArea(int tid, user_desc area) =>
+        Syscall.Check(Request(PTRACE_SET_THREAD_AREA, tid, (int)area.entry_number, (long)&area), "ptrace(PTRACE_SET_THREAD_AREA)");
 
     /// <summary>Reads a register set; the result is how many bytes the kernel gave.</summary>
     public static int GetRegSet(int tid, int type, Span<byte> set)

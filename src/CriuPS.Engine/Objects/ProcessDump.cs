@@ -24,6 +24,9 @@ internal sealed class ProcessDump
 
     public TaskDump Leader => Tasks[0];
 
+    /// <summary>Whether it is a 32-bit program.</summary>
+    public bool IsCompat => Leader.Task.IsCompat;
+
     /// <summary>The image of its memory layout.</summary>
     public MmEntry Mm { get; } = new();
 

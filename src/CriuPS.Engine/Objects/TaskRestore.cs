@@ -24,6 +24,9 @@ internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry L
     /// <summary>Whether its filters become those of all threads.</summary>
     public bool SharesFilters { get; init; }
 
+    /// <summary>Whether its process is a 32-bit program.</summary>
+    public bool IsCompat => LeaderCore.ThreadInfo.Gpregs.Mode == UserX86RegsMode.Compat;
+
     /// <summary>Whether it is the thread group's leader, which also stands for the process.</summary>
     public bool IsLeader => Pid == Tid;
 }

@@ -124,7 +124,16 @@ internal sealed class MemoryRestore
             GuardRegions.Install(_batch, guard);
         }
 
-        _site.Vdso.PutInPlace(_batch, _saved.Mm.Vmas);
+        if (_saved.IsCompat)
+        {
+            _site.Vdso.PutCompatInPlace(_batch, _saved.Mm.Vmas);
+            _batch.Run();
+            Vdso.ValidateCompat(_batch.Task.Pid, _saved.Mm.Vmas, _saved.ReadMemory);
+        }
+        else
+        {
+            _site.Vdso.PutInPlace(_batch, _saved.Mm.Vmas);
+        }
     }
 
     private static bool IsShared(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FileShared | VmaStatus.AnonymousShared)) != 0;

@@ -212,11 +212,13 @@ internal sealed class ProcessRestore : IDisposable
     {
         foreach ((Tracee task, TaskRestore restore, _) in _tasks.Skip(1))
         {
+            CompatTask.Restore(task, restore, _site);
             task.Load(Registers(task, restore));
         }
 
         Tracee leader = _tasks[0].Task;
         SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
+        CompatTask.Restore(leader, _tasks[0].Restore, _site);
         TaskRegisters registers = Registers(leader, _tasks[0].Restore);
         Syscall.Check(leader.RunSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size), "munmap of the restorer");
         leader.Load(registers);

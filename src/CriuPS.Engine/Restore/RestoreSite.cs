@@ -52,7 +52,10 @@ internal sealed class RestoreSite
         byte[] code = vdso.ReadCode(root.Pid);
         foreach (SavedProcess process in tree.Processes)
         {
-            vdso.Validate(code, process.Mm.Vmas, process.ReadMemory);
+            if (!process.IsCompat)
+            {
+                vdso.Validate(code, process.Mm.Vmas, process.ReadMemory);
+            }
         }
 
         // The list of a task's groups and a filter of its system calls may not fit into the usual room.
@@ -62,7 +65,8 @@ internal sealed class RestoreSite
         int dataSize = PageAligned(rooms.Leader + (tree.Processes.Max(p => p.Cores.Count) - 1) * rooms.Thread);
         IEnumerable<(ulong, ulong)> used = tree.Processes.SelectMany(p => p.Mm.Vmas).Select(v => (v.Start, v.End));
         ulong hole = AddressHole.Find(
-            [.. own.Select(v => (v.Start, v.End)), .. used], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture.TaskSize);
+            [.. own.Select(v => (v.Start, v.End)), .. used], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
+            tree.Processes.Any(p => p.IsCompat));
         Arena arena = Arena.Create(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole);
         ulong limit = ProcLimits.Read(proc)[(int)ResourceKind.OpenFiles].Soft;
         return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, DescriptorLimit = limit };

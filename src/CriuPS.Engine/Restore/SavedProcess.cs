@@ -147,6 +147,9 @@ internal sealed class SavedProcess : IDisposable
         _files.Validate(Fs.RootId, Pid, "the root directory");
     }
 
+    /// <summary>Whether it is a 32-bit program.</summary>
+    public bool IsCompat => LeaderCore.ThreadInfo.Gpregs.Mode == UserX86RegsMode.Compat;
+
     private void ValidateCores()
     {
         if (LeaderCore.Tc is null || LeaderCore.Tc.Sigactions.Count < 62)
@@ -159,11 +162,6 @@ internal sealed class SavedProcess : IDisposable
             if (core.Mtype != CoreEntryMarch.X8664 || core.ThreadInfo?.Gpregs is null || core.ThreadInfo.Fpregs is null || core.ThreadCore is null)
             {
                 throw Broken(_images, $"core-{tid}.img", "it lacks the registers of an x86-64 task");
-            }
-
-            if (core.ThreadInfo.Gpregs.Mode != UserX86RegsMode.Native)
-            {
-                throw new CriuException("CompatNotSupported", CriuErrorKind.NotSupported, $"task {tid} is a 32-bit program, which is not supported yet");
             }
         }
 

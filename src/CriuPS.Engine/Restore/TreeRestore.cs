@@ -2,6 +2,7 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
+using CriuPS.Engine.Objects.Signals;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Options;
 using Microsoft.Win32.SafeHandles;
@@ -27,6 +28,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         FamilyBirth birth = new(site, saved);
         Member first = new(saved.Root, root, site.NewBatch(root)) { Memory = null };
         site.PutVdsoAside(first.Batch);
+        SignalActions.ResetIgnored(first.Batch);
         RestoreGenerations(site, birth, first);
         JoinGroups();
         EndTheDead(birth);

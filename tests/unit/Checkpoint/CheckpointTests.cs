@@ -15,6 +15,7 @@ public sealed class CheckpointTests
     [InlineData("threads", false)]
     [InlineData("syscalls", false)]
     [InlineData("timed_waits", false)]
+    [InlineData("compat_program", false)]
     [InlineData("mappings_anonymous", true)]
     [InlineData("mappings_files", true)]
     [InlineData("mappings_many", true)]

@@ -69,6 +69,7 @@ internal static class KernelNames
         ["StackT"] = ("stack_t", name => name),
         ["stat"] = ("struct stat", StatField),
         ["sigevent"] = ("struct sigevent", name => name == "sigev_notify_thread_id" ? "_sigev_un._tid" : name),
+        ["user_desc"] = ("struct flat_user_desc", name => name),
         ["KernelSigAction"] = ("struct ksigaction", name => "k" + name[2..]),
         ["termios"] = ("struct kernel_termios", name => name),
         ["UserRegs"] = ("struct user_regs_struct", UserRegister),
@@ -100,6 +101,9 @@ internal static class KernelNames
             unsigned c_iflag, c_oflag, c_cflag, c_lflag;
             unsigned char c_line, c_cc[19];
         };
+        #include <asm/ldt.h>
+        struct flat_user_desc { unsigned entry_number, base_addr, limit, flags; }; // the flags are bit fields there
+        _Static_assert(sizeof(struct flat_user_desc) == sizeof(struct user_desc) && offsetof(struct user_desc, limit) == 8, "user_desc");
         struct ksigaction { unsigned long k_handler, k_flags, k_restorer, k_mask; }; // arch/x86/include/uapi/asm/signal.h; sa_handler is a macro
         struct prog_load_attr // in union bpf_attr it has no name
         {

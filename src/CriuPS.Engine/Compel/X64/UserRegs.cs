@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace CriuPS.Engine.Compel.X64;
 
-/// <summary>struct user_regs_struct of x86-64 (arch/x86/include/asm/user_64.h): the register set NT_PRSTATUS.</summary>
+/// <summary>struct user_regs_struct of x86-64 (arch/x86/include/asm/user_64.h): the general registers.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct UserRegs
 {

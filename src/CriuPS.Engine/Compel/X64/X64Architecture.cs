@@ -7,7 +7,12 @@ namespace CriuPS.Engine.Compel.X64;
 /// <summary>x86-64: registers, system calls and signal frames.</summary>
 internal sealed class X64Architecture : IArchitecture
 {
-    private const ulong UserCodeSegment = 0x33;
+    // arch/x86/include/asm/segment.h: __USER_CS, __USER_DS.
+    private const ulong UserCodeSegment = 0x33, UserDataSegment = 0x2b;
+
+    /// <summary>The code segment of 32-bit programs, __USER32_CS.</summary>
+    public const ulong CompatCodeSegment = 0x23;
+
     private const ulong TrapFlag = 0x100, DirectionFlag = 0x400;
     private const long NoSyscall = -1;
     private const int FrameAlignment = 64;
@@ -22,6 +27,11 @@ internal sealed class X64Architecture : IArchitecture
 
     // mov rax, 15 (rt_sigreturn); syscall.
     public ReadOnlySpan<byte> SignalReturn => [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+
+    public ReadOnlySpan<byte> CompatSyscallInstruction => [0xcd, 0x80];
+
+    // arch/x86/include/asm/page_types.h: IA32_PAGE_OFFSET.
+    public ulong CompatTaskSize => 0xffffe000;
 
     public ulong TaskSize => 0x7ffffffff000;
 
@@ -52,6 +62,17 @@ internal sealed class X64Architecture : IArchitecture
         six.Clear();
         arguments.CopyTo(six);
         (regs.di, regs.si, regs.dx, regs.r10, regs.r8, regs.r9) = (six[0], six[1], six[2], six[3], six[4], six[5]);
+        regs.ax = (ulong)number;
+        Enter(ref regs, at);
+    }
+
+    public void PrepareCompatSyscall(Span<byte> general, ulong at, long number, ReadOnlySpan<uint> arguments)
+    {
+        ref UserRegs regs = ref Registers(general);
+        Span<uint> six = stackalloc uint[6];
+        six.Clear();
+        arguments.CopyTo(six);
+        (regs.bx, regs.cx, regs.dx, regs.si, regs.di, regs.bp) = (six[0], six[1], six[2], six[3], six[4], six[5]);
         regs.ax = (ulong)number;
         Enter(ref regs, at);
     }
@@ -137,6 +158,8 @@ internal sealed class X64Architecture : IArchitecture
 
     private static void Enter(ref UserRegs regs, ulong at)
     {
+        // Code of ours is 64-bit code, also in a 32-bit program.
+        (regs.cs, regs.ss) = (UserCodeSegment, UserDataSegment);
         regs.orig_ax = unchecked((ulong)NoSyscall);
         regs.flags &= ~(TrapFlag | DirectionFlag);
         regs.ip = at;

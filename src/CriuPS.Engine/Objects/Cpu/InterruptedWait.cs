@@ -100,7 +100,8 @@ internal static class InterruptedWait
         }
     }
 
-    private static bool Is(Tracee task) => task.Architecture.AwaitsRestart(task.Original!.General);
+    // A 32-bit program's calls have other numbers and structures: its waits end with EINTR.
+    private static bool Is(Tracee task) => !task.IsCompat && task.Architecture.AwaitsRestart(task.Original!.General);
 
     private static ulong[] Arguments(Tracee task) =>
         [.. Enumerable.Range(0, ArgumentCount).Select(i => task.Architecture.Argument(task.Original!.General, i))];

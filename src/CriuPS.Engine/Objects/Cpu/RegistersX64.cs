@@ -14,7 +14,6 @@ internal static class RegistersX64
 {
     private const int LegacySize = 512, HeaderSize = 64, SoftwareOffset = 464;
     private const int StOffset = 32, XmmOffset = 160, PaddingOffset = 416;
-    private const int Native = 1;
 
     /// <summary>The components that images have a place for: number in XCR0, and words of 32 or 64 bits.</summary>
     private const int Ymm = 2, Bndregs = 3, Bndcsr = 4, Opmask = 5, ZmmUpper = 6, Hi16Zmm = 7, Pkru = 9;
@@ -36,7 +35,7 @@ internal static class RegistersX64
                 R15 = r.r15, R14 = r.r14, R13 = r.r13, R12 = r.r12, Bp = r.bp, Bx = r.bx, R11 = r.r11, R10 = r.r10, R9 = r.r9, R8 = r.r8,
                 Ax = r.ax, Cx = r.cx, Dx = r.dx, Si = r.si, Di = r.di, OrigAx = r.orig_ax, Ip = r.ip, Cs = r.cs, Flags = r.flags, Sp = r.sp,
                 Ss = r.ss, FsBase = r.fs_base, GsBase = r.gs_base, Ds = r.ds, Es = r.es, Fs = r.fs, Gs = r.gs,
-                Mode = (UserX86RegsMode)Native,
+                Mode = r.cs == X64Architecture.CompatCodeSegment ? UserX86RegsMode.Compat : UserX86RegsMode.Native,
             },
             Fpregs = SaveExtended(registers.Extended),
         };
@@ -53,7 +52,7 @@ internal static class RegistersX64
         {
             r15 = g.R15, r14 = g.R14, r13 = g.R13, r12 = g.R12, bp = g.Bp, bx = g.Bx, r11 = g.R11, r10 = g.R10, r9 = g.R9, r8 = g.R8,
             ax = g.Ax, cx = g.Cx, dx = g.Dx, si = g.Si, di = g.Di, orig_ax = ulong.MaxValue, ip = g.Ip, cs = g.Cs, flags = g.Flags, sp = g.Sp,
-            ss = g.Ss, fs_base = g.FsBase, gs_base = g.GsBase, ds = g.Ds, es = g.Es, fs = g.Fs, gs = g.Gs,
+            ss = g.Ss, fs_base = CompatTask.SegmentBase(image, g.Fs) ?? g.FsBase, gs_base = CompatTask.SegmentBase(image, g.Gs) ?? g.GsBase, ds = g.Ds, es = g.Es, fs = g.Fs, gs = g.Gs,
         };
         byte[] extended = template.ToArray();
         LoadExtended(image.Fpregs, extended);

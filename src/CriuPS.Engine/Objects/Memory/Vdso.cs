@@ -13,6 +13,9 @@ namespace CriuPS.Engine.Objects.Memory;
 /// </summary>
 internal sealed class Vdso
 {
+    // arch/x86/include/uapi/asm/prctl.h
+    private const int ARCH_MAP_VDSO_32 = 0x2002;
+
     private readonly IReadOnlyList<Vma> _own;
     private ulong _aside;
 
@@ -56,10 +59,7 @@ internal sealed class Vdso
         byte[] theirs = new byte[ownCode.Length];
         if (!sameSize || !readImage(code.Start, theirs) || !ownCode.AsSpan().SequenceEqual(theirs))
         {
-            throw new CriuException("ForeignVdso", CriuErrorKind.NotSupported, "the process was dumped on another kernel: its vDSO differs from this one's")
-            {
-                Subject = "[vdso]", Remedy = "restore on a machine with the kernel that it was dumped on",
-            };
+            throw Foreign();
         }
     }
 
@@ -71,6 +71,32 @@ internal sealed class Vdso
         {
             Move(batch, vma.Start, address, vma.Length);
             address += vma.Length;
+        }
+    }
+
+    /// <summary>
+    /// Makes a 32-bit program's vDSO in the place of the newborn's, arch_prctl(ARCH_MAP_VDSO_32): a process has one at most (arch/x86/entry/vdso/vma.c, map_vdso_once).
+    /// </summary>
+    public void PutCompatInPlace(RemoteBatch batch, IEnumerable<VmaEntry> entries)
+    {
+        batch.Add("munmap of the vDSO", SyscallNumber.munmap, _aside, Size);
+        IEnumerable<ulong> places = entries.Where(e => Is(e, VmaStatus.Vdso) || Is(e, VmaStatus.Vvar)).Select(e => e.Start);
+        if (places.Any())
+        {
+            batch.Add("arch_prctl(ARCH_MAP_VDSO_32)", SyscallNumber.arch_prctl, ARCH_MAP_VDSO_32, places.Min());
+        }
+    }
+
+    /// <summary>Fails if the 32-bit vDSO that the kernel has made is not that of the image.</summary>
+    public static void ValidateCompat(int pid, IEnumerable<VmaEntry> entries, Func<ulong, byte[], bool> readImage)
+    {
+        foreach (VmaEntry code in entries.Where(e => Is(e, VmaStatus.Vdso)))
+        {
+            byte[] ours = new byte[code.End - code.Start], theirs = new byte[ours.Length];
+            if (!ProcessVm.TryRead(pid, code.Start, ours) || !readImage(code.Start, theirs) || !ours.AsSpan().SequenceEqual(theirs))
+            {
+                throw Foreign();
+            }
         }
     }
 
@@ -97,6 +123,12 @@ internal sealed class Vdso
             from += vma.Length;
         }
     }
+
+    private static CriuException Foreign() =>
+        new("ForeignVdso", CriuErrorKind.NotSupported, "the process was dumped on another kernel: its vDSO differs from this one's")
+        {
+            Subject = "[vdso]", Remedy = "restore on a machine with the kernel that it was dumped on",
+        };
 
     private static bool Is(VmaEntry entry, VmaStatus status) => ((VmaStatus)entry.Status & status) != 0;
 

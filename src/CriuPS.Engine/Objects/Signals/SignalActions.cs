@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Signals;
 
@@ -35,6 +36,7 @@ internal sealed class SignalActions : ITaskState
                 dump.Core.Tc.Sigactions.Add(new SaEntry
                 {
                     Sigaction = action.sa_handler, Flags = action.sa_flags, Restorer = action.sa_restorer, Mask = action.sa_mask,
+                    CompatSigaction = dump.Process.IsCompat,
                 });
             }
         };
@@ -42,7 +44,7 @@ internal sealed class SignalActions : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (!restore.IsLeader)
+        if (!restore.IsLeader || restore.IsCompat)
         {
             return;
         }
@@ -66,6 +68,11 @@ internal sealed class SignalActions : ITaskState
     /// <param name="scratch">Memory in it that nobody needs.</param>
     public static void RestoreTrap(CoreEntry core, Tracee leader, ulong syscallAt, ulong scratch)
     {
+        if (core.ThreadInfo.Gpregs.Mode == UserX86RegsMode.Compat)
+        {
+            return;
+        }
+
         SaEntry entry = core.Tc.Sigactions[Numbers().TakeWhile(signal => signal != Kernel.Signals.SIGTRAP).Count()];
         if (!IsDefault(entry))
         {
@@ -76,8 +83,23 @@ internal sealed class SignalActions : ITaskState
         }
     }
 
-    // A newborn has the default for every signal (CLONE_CLEAR_SIGHAND).
-    private static bool IsDefault(SaEntry entry) => entry.Sigaction == 0 && entry.Flags == 0 && entry.Mask == 0;
+    /// <summary>
+    /// Gives the default back to all signals that a root was born with ignored, as its restorer ignores them: neither CLONE_CLEAR_SIGHAND nor exec does that
+    /// (kernel/fork.c, copy_sighand). Its descendants are born with what it has.
+    /// </summary>
+    public static void ResetIgnored(RemoteBatch root)
+    {
+        using ProcDirectory proc = new(root.Task.Pid);
+        ulong ignored = ProcStatus.Read(proc).IgnoredSignals;
+        foreach (int signal in Numbers().Where(signal => (ignored & (1UL << (signal - 1))) != 0))
+        {
+            SyscallProgram program = root.Room(1, Size);
+            program.Add($"rt_sigaction of signal {signal}", SyscallNumber.rt_sigaction, signal, program.Put(default(KernelSigAction)), 0, sizeof(ulong));
+        }
+    }
+
+    /// <summary>Whether it is the action that a newborn has for every signal.</summary>
+    public static bool IsDefault(SaEntry entry) => entry.Sigaction == 0 && entry.Flags == 0 && entry.Mask == 0;
 
     private static KernelSigAction Action(SaEntry entry) => new()
     {
@@ -86,7 +108,8 @@ internal sealed class SignalActions : ITaskState
 
     private static ulong At(ulong answers, int signal) => answers + (ulong)((signal - 1) * Size);
 
-    private static IEnumerable<int> Numbers()
+    /// <summary>The signals that have an action, in the order of the image.</summary>
+    public static IEnumerable<int> Numbers()
     {
         for (int signal = 1; signal <= Kernel.Signals.Count; signal++)
         {

@@ -1,20 +1,20 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 
-namespace CriuPS.Engine.Restore;
+namespace CriuPS.Engine.Compel;
 
-/// <summary>Finds a part of the address space that neither the newborn nor the images use: there the restorer lives.</summary>
+/// <summary>Finds a part of the address space that nobody uses: there the restorer lives, and in 32-bit programs the parasite.</summary>
 internal static class AddressHole
 {
-    private const ulong Lowest = 1UL << 32;
+    private const ulong Usual = 1UL << 32, LowestOfCompat = 1UL << 20;
 
     // A stack that grows keeps 256 pages of distance to what lies below it (mm/mmap.c, stack_guard_gap).
     private const ulong Margin = 512 * Memory.PageSize;
 
-    /// <summary>The lowest address above 4 GiB where so many bytes are free, with room around.</summary>
-    public static ulong Find(IEnumerable<(ulong Start, ulong End)> used, ulong size, ulong end)
+    /// <summary>The lowest address where so many bytes are free, with room around: above 4 GiB, or below where 32-bit programs are to reach it.</summary>
+    public static ulong Find(IEnumerable<(ulong Start, ulong End)> used, ulong size, IArchitecture architecture, bool compat)
     {
-        ulong at = Lowest + Margin;
+        ulong at = (compat ? LowestOfCompat : Usual) + Margin, end = compat ? architecture.CompatTaskSize : architecture.TaskSize;
         foreach ((ulong start, ulong stop) in used.OrderBy(range => range.Start))
         {
             if (stop + Margin <= at)
