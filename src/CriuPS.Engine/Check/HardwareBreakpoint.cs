@@ -8,8 +8,8 @@ namespace CriuPS.Engine.Check;
 /// </summary>
 internal static class HardwareBreakpoint
 {
-    // offsetof(struct user, u_debugreg), sys/user.h; register 7 enables the others by pairs of bits.
-    private const int PTRACE_POKEUSR = 6, DebugRegisters = 848, Control = 7, EnableFirst = 1;
+    // Register 7 enables the others by pairs of bits.
+    private const int Control = 7, EnableFirst = 1;
 
     public static readonly Feature Works = new("breakpoints", FeatureCategory.Named, Probe)
     {
@@ -47,5 +47,5 @@ internal static class HardwareBreakpoint
     }
 
     private static long Poke(ProbeChild child, int register, long value) =>
-        Ptrace.Request(PTRACE_POKEUSR, child.Pid, DebugRegisters + register * sizeof(long), value);
+        Ptrace.Request(Ptrace.PTRACE_POKEUSR, child.Pid, Ptrace.DebugRegisters + register * sizeof(long), value);
 }

@@ -72,6 +72,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             RestartableSequence.Save(task);
             SaveCore(task, blocks);
             CompatTask.Save(task);
+            DebugRegisters.Save(task);
         }
     }
 

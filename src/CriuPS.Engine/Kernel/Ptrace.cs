@@ -6,7 +6,7 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>ptrace(2). All calls must come from the thread that is the tracer.</summary>
 internal static unsafe class Ptrace
 {
-    public const int PTRACE_PEEKDATA = 2, PTRACE_POKEDATA = 5, PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_DETACH = 17, PTRACE_SYSCALL = 24;
+    public const int PTRACE_PEEKDATA = 2, PTRACE_PEEKUSR = 3, PTRACE_POKEDATA = 5, PTRACE_POKEUSR = 6, PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_DETACH = 17, PTRACE_SYSCALL = 24;
     public const int PTRACE_GET_THREAD_AREA = 25, PTRACE_SET_THREAD_AREA = 26;
     public const int PTRACE_SETOPTIONS = 0x4200, PTRACE_GETSIGINFO = 0x4202, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205;
     public const int PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_PEEKSIGINFO = 0x4209;
@@ -22,6 +22,9 @@ internal static unsafe class Ptrace
     public const int PTRACE_PEEKSIGINFO_SHARED = 1;
 
     public const int NT_X86_XSTATE = 0x202;
+
+    /// <summary>offsetof(struct user, u_debugreg) of x86-64, sys/user.h.</summary>
+    public const int DebugRegisters = 848;
 
     /// <summary>Size of the kernel's signal set in bytes.</summary>
     public const int SignalSetSize = 8;
@@ -121,6 +124,19 @@ internal static unsafe class Ptrace
             Syscall.Check(Request(PTRACE_SETREGS, tid, 0, (long)p), () => $"ptrace(PTRACE_SETREGS, {tid})");
         }
     }
+
+    /// <summary>Reads a debug register of x86-64, 0 to 7.</summary>
+    public static ulong GetDebugRegister(int tid, int number)
+    {
+        ulong value;
+        Syscall.Check(
+            Request(PTRACE_PEEKUSR, tid, DebugRegisters + number * sizeof(ulong), (long)&value), () => $"ptrace(PTRACE_PEEKUSR, {tid}, debug register {number})");
+        return value;
+    }
+
+    /// <summary>Writes a debug register of x86-64.</summary>
+    public static void SetDebugRegister(int tid, int number, ulong value) => Syscall.Check(
+        Request(PTRACE_POKEUSR, tid, DebugRegisters + number * sizeof(ulong), (long)value), () => $"ptrace(PTRACE_POKEUSR, {tid}, debug register {number})");
 
     /// <summary>Reads a slot for thread-local storage in the GDT of a 32-bit task, set_thread_area(2); false if there is no such slot.</summary>
     public static bool TryGetThreadArea(int tid, int slot, out user_desc area)

@@ -47,6 +47,7 @@ internal static class TaskStates
         new PendingSignals(),
         new SeccompFilters(),
         new TaskCredentials(),
+        new Keyrings(),
         new ParentDeathSignal(),
         new Dumpable(),
         new MemoryDenyWriteExecute(),

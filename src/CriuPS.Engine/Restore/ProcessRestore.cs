@@ -236,6 +236,7 @@ internal sealed class ProcessRestore : IDisposable
     {
         ulong mask = restore.Core.Tc?.BlkSigset ?? restore.Core.ThreadCore.BlkSigset;
         TaskRegisters registers = RegistersX64.Load(restore.Core.ThreadInfo, _site.ExtendedState, mask);
+        DebugRegisters.Restore(task, restore.Extra);
         InterruptedWait.Resume(task, restore.Extra, registers, _site.SyscallAt, _site.Arena.Data);
         return registers;
     }

@@ -16,6 +16,7 @@ public sealed class CheckpointTests
     [InlineData("syscalls", false)]
     [InlineData("timed_waits", false)]
     [InlineData("compat_program", false)]
+    [InlineData("debug_registers", true)]
     [InlineData("mappings_anonymous", true)]
     [InlineData("mappings_files", true)]
     [InlineData("mappings_many", true)]
