@@ -171,11 +171,11 @@ internal static partial class ProcSnapshot
 
     private static IEnumerable<int> Numbers(string folder) => Names(folder).Select(name => int.Parse(name!)).Order();
 
-    // Timers run on; an epoll set shows its members in the order of their addresses, and under numbers that may have been closed since.
+    // Timers run on; the kernel numbers eventfds as they come; an epoll set shows its members in the order of their addresses, and under numbers that may have been closed since.
     private static IEnumerable<string> FdInfo(int pid, int fd)
     {
         string[] lines = [.. Lines($"/proc/{pid}/fdinfo/{fd}")];
-        return lines.Where(l => !l.StartsWith("it_value:") && !l.StartsWith("ticks:") && !l.StartsWith("tfd:"))
+        return lines.Where(l => !l.StartsWith("it_value:") && !l.StartsWith("ticks:") && !l.StartsWith("tfd:") && !l.StartsWith("eventfd-id:"))
             .Concat(lines.Where(l => l.StartsWith("tfd:")).Select(l => l[l.IndexOf("events:")..]).Order());
     }
 
