@@ -103,12 +103,18 @@ internal static class CommandLine
         switch (command)
         {
             case "dump":
-                return Session.Run(OptionTable.Apply(new DumpOptions { Pid = 0, Force = true }, named), DumpCommand.Run);
+                return Session.Run(OptionTable.Apply(new DumpOptions { Pid = 0, Force = true, PipesMayEndOutside = true }, named), DumpCommand.Run);
             case "restore":
                 RestoreOptions restore = OptionTable.Apply(new RestoreOptions { Detached = false }, named);
                 return Session.Run(restore, (options, log) => RestoreCommand.Run(options, log, rest));
             case "check":
                 return Session.Run(OptionTable.Apply(new CriuOptions(), named), CheckCommand.Run);
+            case "dedup":
+                return Session.Run(OptionTable.Apply(new CriuOptions(), named), DedupCommand.Run);
+            case "cpuinfo dump":
+                return Session.Run(OptionTable.Apply(new CriuOptions(), named), ProcessorCommand.Dump);
+            case "cpuinfo check":
+                return Session.Run(OptionTable.Apply(new CriuOptions(), named), ProcessorCommand.Check);
             case ServiceCommand.Name:
                 return Session.Run(OptionTable.Apply(new CriuOptions(), named), (options, log) => ServiceCommand.Run(options, log, rest));
             case "exec":

@@ -203,8 +203,9 @@ static void make_nameless(void)
     char path[4 * PATH_MAX], buffer[4096];
     snprintf(path, sizeof(path), "%s/deleted", target_folder());
     touch(path);
-    open_deleted = open(path, O_RDWR);
     nameless = inotify_init1(IN_NONBLOCK);
+    open_deleted = open(path, O_RDWR);
+    TARGET_CHECK(nameless < open_deleted);
     TARGET_EQUAL(1, inotify_add_watch(nameless, path, IN_MODIFY | IN_DELETE_SELF));
     unlink(path);
     snprintf(path, sizeof(path), "%s/link", target_folder());

@@ -23,6 +23,10 @@ static struct open_file files[] = {
     {"/proc/self/exe", O_PATH | O_NOFOLLOW, 0, -1, ""},
 };
 
+/* What can only be there when the first of the files and the mapping are. */
+static int descriptor_file, mapping_file;
+static char mapping_link[PATH_MAX];
+
 static atomic_int thread_file = -1;
 static atomic_int thread_id;
 
@@ -85,6 +89,34 @@ static void check_memory_map(void)
     TARGET_CHECK(found);
 }
 
+static void open_objects(void)
+{
+    char path[64], line[PATH_MAX];
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", files[1].fd);
+    descriptor_file = open(path, O_RDONLY);
+    TARGET_CHECK(descriptor_file >= 0);
+    TARGET_EQUAL(3, lseek(descriptor_file, 3, SEEK_SET));
+
+    /* The first mapping of a program is one of its file. */
+    TARGET_CHECK(pread(files[0].fd, line, sizeof(line) - 1, 0) > 0);
+    unsigned long start, end;
+    TARGET_CHECK(sscanf(line, "%lx-%lx", &start, &end) == 2);
+    snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", start, end);
+    mapping_file = open(path, O_PATH | O_NOFOLLOW);
+    TARGET_CHECK(mapping_file >= 0);
+    link_of(mapping_file, mapping_link);
+}
+
+static void check_objects(void)
+{
+    char link[PATH_MAX], text[64] = "";
+    TARGET_EQUAL(3, lseek(descriptor_file, 0, SEEK_CUR));
+    TARGET_CHECK(pread(descriptor_file, text, sizeof(text) - 1, 0) > 0);
+    TARGET_CHECK(strncmp(text, "pos:\t100\n", 9) == 0);
+    link_of(mapping_file, link);
+    TARGET_CHECK(strcmp(link, mapping_link) == 0);
+}
+
 static void check(void)
 {
     for (size_t i = 0; i < TARGET_COUNT(files); i++)
@@ -105,6 +137,7 @@ static void check(void)
     TARGET_CHECK(faccessat(files[6].fd, "0", F_OK, 0) == 0);
     check_memory_map();
     check_thread();
+    check_objects();
 }
 
 int main(int count, char **arguments)
@@ -121,6 +154,7 @@ int main(int count, char **arguments)
         }
     }
 
+    open_objects();
     target_thread(run_thread, NULL);
     while (thread_file < 0)
     {

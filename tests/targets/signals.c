@@ -152,6 +152,7 @@ static void *thread(void *argument)
     {
         queue(gettid(), first_private + index, 100 * index + i);
     }
+    queue(gettid(), SIGTRAP, index);
     thread_count++;
     while (!threads_may_look)
     {
@@ -164,8 +165,10 @@ static void *thread(void *argument)
     {
         take(first_private + index, 100 * index + i);
     }
+    take(SIGTRAP, index);
     sigemptyset(&mask);
     sigaddset(&mask, first_private + index);
+    sigaddset(&mask, SIGTRAP);
     none_left(&mask);
     thread_count--;
     return NULL;
@@ -205,6 +208,7 @@ static void queue_shared(void)
 {
     queue(0, SIGHUP, 1);
     queue(0, SIGHUP, 2);
+    queue(0, SIGTRAP, 3);
     for (int i = 0; i < each; i++)
     {
         queue(0, first_shared + 2, i);
@@ -217,6 +221,7 @@ static void take_shared(void)
     sigset_t set;
     siginfo_t info;
     take(SIGHUP, 1);
+    take(SIGTRAP, 3);
     sigemptyset(&set);
     sigaddset(&set, first_shared + 1);
     sigaddset(&set, first_shared + 2);

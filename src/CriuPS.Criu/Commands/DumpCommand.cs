@@ -21,6 +21,7 @@ internal static class DumpCommand
         DumpResult result = new DumpOperation(options with { Hooks = HookChain.Of(options, log) }, log.Write).Run(interruption.Token);
         string stood = $"it stood still for {Show(result.FreezeTime)}";
         log.Write(EventLevel.Information, $"process {result.Id} is dumped in {Show(result.Duration)}; {stood}");
+        DumpStatistics.Write(result, options.WorkDirectory!);
         if (options.DisplayStatistics)
         {
             Console.Out.WriteLine($"""

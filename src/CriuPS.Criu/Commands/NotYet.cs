@@ -7,10 +7,7 @@ internal static class NotYet
     public static IReadOnlyDictionary<string, string> Commands { get; } = new Dictionary<string, string>
     {
         ["pre-dump"] = "memory in rounds is not there yet",
-        ["dedup"] = "memory in rounds is not there yet",
         ["page-server"] = "there are no page servers yet",
         ["lazy-pages"] = "memory on demand is not there yet",
-        ["cpuinfo dump"] = "descriptions of the processor are not saved yet",
-        ["cpuinfo check"] = "descriptions of the processor are not compared yet",
     };
 }

@@ -18,6 +18,7 @@ internal static class RestoreCommand
         RestoreResult result = Restore(options, log);
         string duration = result.Duration.TotalMilliseconds.ToString("0.0", CultureInfo.InvariantCulture);
         log.Write(EventLevel.Information, $"process {result.Id} is restored in {duration} ms");
+        RestoreStatistics.Write(result, options.WorkDirectory!);
         if (options.DisplayStatistics)
         {
             Console.Out.WriteLine($"""

@@ -11,7 +11,7 @@ internal sealed class RpcDump(RpcConnection client, bool standalone)
     {
         bool self = !request.HasPid;
         using RpcSettings settings = new(client, request, standalone);
-        DumpOptions defaults = new() { Pid = self ? client.Peer.pid : request.Pid, Force = true, ServiceSocket = client.PeerInode };
+        DumpOptions defaults = new() { Pid = self ? client.Peer.pid : request.Pid, Force = true, PipesMayEndOutside = true, ServiceSocket = client.PeerInode };
         FinalState state = settings.Run(defaults, (options, tell) => Dump(options, tell, self));
         return self && state == FinalState.Kill
             ? null
@@ -22,6 +22,8 @@ internal sealed class RpcDump(RpcConnection client, bool standalone)
     private FinalState Dump(DumpOptions options, Action<OperationEvent> tell, bool self)
     {
         using HangUpWatch watch = client.WatchHangUp();
-        return new DumpOperation(options, tell).Run(self ? default : watch.Gone).FinalState;
+        DumpResult result = new DumpOperation(options, tell).Run(self ? default : watch.Gone);
+        DumpStatistics.Write(result, Environment.CurrentDirectory);
+        return result.FinalState;
     }
 }

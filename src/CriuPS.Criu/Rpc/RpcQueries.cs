@@ -44,6 +44,25 @@ internal static class RpcQueries
         return settings.Run(new CriuOptions(), (_, _) => Check());
     }
 
+    /// <summary>Writes down what the processor is, or says whether this one is fit.</summary>
+    public static CriuResp Processor(RpcConnection client, CriuReqType type, CriuOpts request, bool standalone)
+    {
+        using RpcSettings settings = new(client, request, standalone);
+        return settings.Run(new CriuOptions(), (options, _) =>
+        {
+            if (type == CriuReqType.CpuinfoDump)
+            {
+                ProcessorImage.Write(options.ImagesDirectory);
+            }
+            else
+            {
+                ProcessorImage.Validate(options.ImagesDirectory, options.CpuCapabilities);
+            }
+
+            return new CriuResp { Type = type, Success = true };
+        });
+    }
+
     private static CriuResp Check()
     {
         KernelFeature[] missing = [.. KernelCheck.RunRequired().Where(feature => !feature.Supported)];

@@ -13,7 +13,9 @@ internal sealed class RpcRestore(RpcConnection client, bool standalone)
         int pid = settings.Run(new RestoreOptions { Detached = true }, (options, tell) =>
         {
             using HangUpWatch watch = client.WatchHangUp();
-            return new RestoreOperation(options, tell).Run(watch.Gone).Id;
+            RestoreResult result = new RestoreOperation(options, tell).Run(watch.Gone);
+            RestoreStatistics.Write(result, Environment.CurrentDirectory);
+            return result.Id;
         });
         return new CriuResp { Type = CriuReqType.Restore, Success = true, Restore = new CriuRestoreResp { Pid = pid } };
     }

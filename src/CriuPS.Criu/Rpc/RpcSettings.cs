@@ -28,6 +28,7 @@ internal sealed class RpcSettings(RpcConnection client, CriuOpts request, bool s
     {
         (TOptions options, Log opened) = Prepare(defaults);
         using Log log = opened;
+        log.Write(EventLevel.Information, $"CriuPS {CommandLine.OwnVersion}, as CRIU {CommandLine.SpokenVersion}, for process {client.Peer.pid}");
         try
         {
             IOperationHooks? notifier = request.NotifyScripts ? new RpcNotifier(client) : null;

@@ -16,7 +16,8 @@ internal sealed class RpcWorker(RpcConnection client, bool standalone)
         CriuReqType.Version,
     ];
 
-    private static readonly uint s_user = (uint)Syscall.Invoke(SyscallNumber.geteuid);
+    // A program with the set-user-ID bit has two: whose rights it uses, and who started it.
+    private static readonly uint[] s_users = [(uint)Syscall.Invoke(SyscallNumber.geteuid), (uint)Syscall.Invoke(SyscallNumber.getuid)];
 
     /// <summary>Serves until the client is done or has gone; the result is the exit code.</summary>
     public int Run()
@@ -90,8 +91,8 @@ internal sealed class RpcWorker(RpcConnection client, bool standalone)
         CriuReqType.WaitPid => RpcQueries.WaitPid(request),
         CriuReqType.Dump => new RpcDump(client, standalone).Run(Options(request)),
         CriuReqType.Restore => new RpcRestore(client, standalone).Run(Options(request)),
-        CriuReqType.PreDump or CriuReqType.SinglePreDump or CriuReqType.PageServer or CriuReqType.PageServerChld or CriuReqType.CpuinfoDump
-            or CriuReqType.CpuinfoCheck => throw new RpcException($"requests of type {request.Type} are not supported yet", CriuErrorKind.NotSupported),
+        CriuReqType.CpuinfoDump or CriuReqType.CpuinfoCheck => RpcQueries.Processor(client, request.Type, Options(request), standalone),
+        CriuReqType.PreDump or CriuReqType.SinglePreDump or CriuReqType.PageServer or CriuReqType.PageServerChld => throw new RpcException($"requests of type {request.Type} are not supported yet", CriuErrorKind.NotSupported),
         _ => throw new RpcException($"{request.Type} is no type of a request"),
     };
 
@@ -110,9 +111,9 @@ internal sealed class RpcWorker(RpcConnection client, bool standalone)
     private void CheckPeer(CriuReq request)
     {
         if (standalone && request.Type is not (CriuReqType.Version or CriuReqType.FeatureCheck or CriuReqType.Check)
-            && client.Peer.uid != 0 && client.Peer.uid != s_user)
+            && client.Peer.uid != 0 && !s_users.Contains(client.Peer.uid))
         {
-            throw new RpcException($"user {client.Peer.uid} may not ask a service of user {s_user} for that", CriuErrorKind.PermissionDenied);
+            throw new RpcException($"user {client.Peer.uid} may not ask a service of user {s_users[1]} for that", CriuErrorKind.PermissionDenied);
         }
     }
 

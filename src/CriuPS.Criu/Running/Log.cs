@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using CriuPS.Criu.Line;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Options;
 
@@ -28,7 +29,7 @@ internal sealed class Log : IDisposable
     public static Log Open(CriuOptions options) => new(OutputOf(options.LogFile), options.LogLevel);
 
     /// <summary>Writes an event.</summary>
-    public void Write(OperationEvent happening) => Write(happening.Level, happening.Message);
+    public void Write(OperationEvent happening) => Write(happening.Level, Spelling.OptionNames(happening.Message));
 
     /// <summary>Writes a line.</summary>
     public void Write(EventLevel level, string message)

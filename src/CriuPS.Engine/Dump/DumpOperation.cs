@@ -51,6 +51,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ChildSignal? silence = isOurChild ? ChildSignal.Silence() : null;
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
+        TimeSpan stop = Stopwatch.GetElapsedTime(frozenAt);
         bool finished = false;
         try
         {
@@ -81,7 +82,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             }
 
             Tell(Stage.Finish, $"process {options.Pid} is dumped");
-            return Result(images, capture, freeze.Value, Stopwatch.GetElapsedTime(start));
+            return Result(images, capture, (stop, freeze.Value, Stopwatch.GetElapsedTime(start)));
         }
         catch
         {
@@ -104,11 +105,12 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
 
     private IReadOnlyList<Refusal> Look() => TreeInspection.LookAtRunning(options);
 
-    private DumpResult Result(ImageSet images, TreeCapture capture, TimeSpan freeze, TimeSpan duration) => new()
+    private DumpResult Result(ImageSet images, TreeCapture capture, (TimeSpan Stop, TimeSpan Freeze, TimeSpan All) times) => new()
     {
         Path = images.Path, Id = options.Pid, Processes = capture.Processes, Threads = capture.Threads, Pages = capture.Pages,
         Bytes = images.ListFiles().Sum(f => new FileInfo(Path.Join(images.Path, f.Name)).Length),
-        FreezeTime = freeze, Duration = duration, FinalState = options.FinalState,
+        SharedPages = capture.SharedPages, StopTime = times.Stop, SearchTime = capture.Times.Search, WriteTime = capture.Times.Write,
+        FreezeTime = times.Freeze, Duration = times.All, FinalState = options.FinalState,
     };
 
     private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));

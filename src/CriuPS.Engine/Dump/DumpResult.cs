@@ -18,8 +18,20 @@ public sealed record DumpResult
     /// <summary>Memory pages written.</summary>
     public required long Pages { get; init; }
 
+    /// <summary>Those of them that belong to shared memory.</summary>
+    public required long SharedPages { get; init; }
+
     /// <summary>Size of the whole image set in bytes.</summary>
     public required long Bytes { get; init; }
+
+    /// <summary>How long it took to stop all tasks.</summary>
+    public required TimeSpan StopTime { get; init; }
+
+    /// <summary>How long it took to find the pages of memory.</summary>
+    public required TimeSpan SearchTime { get; init; }
+
+    /// <summary>How long it took to ask the tasks and to write their pages.</summary>
+    public required TimeSpan WriteTime { get; init; }
 
     /// <summary>
     /// How long the tree could not run because of the dump: from the first task's stop until the tree was let go. Where it does not run on, until

@@ -67,6 +67,7 @@ internal sealed class Inspection
             inspection.LookAtMappings();
             inspection.LookAtFiles();
             inspection.LookAtFilters();
+            inspection.LookAtCgroups();
         }
 
         return inspection;
@@ -103,6 +104,14 @@ internal sealed class Inspection
             {
                 Refuse($"namespace {link}", "it is in another namespace than this process", "run this command inside the same namespaces");
             }
+        }
+    }
+
+    private void LookAtCgroups()
+    {
+        if (_options.Cgroups is not (null or CgroupMode.Ignore or CgroupMode.None) && CgroupInspection.Objection(Proc) is { } reason)
+        {
+            Refuse("its cgroup", $"{reason}; cgroups are not saved yet", "use --manage-cgroups=ignore, or run this command inside the same cgroup");
         }
     }
 
@@ -155,7 +164,7 @@ internal sealed class Inspection
     /// <summary>Looks at the descriptors together with those of the other processes.</summary>
     public void CheckFiles(TreeFiles tree)
     {
-        foreach (OpenFile file in Files)
+        foreach (OpenFile file in Files.Where(f => !tree.IsExternal(f)))
         {
             if (FileKinds.Find(file) is not { } kind)
             {

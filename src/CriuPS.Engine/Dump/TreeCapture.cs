@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using CriuPS.Engine.Check;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
@@ -26,6 +28,12 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
     public long Pages { get; private set; }
 
+    /// <summary>Those of them that are shared.</summary>
+    public long SharedPages { get; private set; }
+
+    /// <summary>How long it took to find pages, and to ask tasks and write their pages.</summary>
+    public (TimeSpan Search, TimeSpan Write) Times { get; private set; }
+
     public void Run()
     {
         Tell(Stage.Collect, $"reading /proc of {frozen.Processes.Count} processes");
@@ -40,7 +48,9 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
         List<TaskKobjIdsEntry> ids = FindShared();
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
+        long start = Stopwatch.GetTimestamp();
         _processes.ForEach(p => p.FindPages());
+        TimeSpan search = Stopwatch.GetElapsedTime(start);
         Pages = _processes.Sum(p => p.Pages);
         _bytes = (ulong)Pages * Memory.PageSize;
         Tell(Stage.Parasite, $"asking {Threads} tasks");
@@ -50,6 +60,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             process.RunParasite();
         }
 
+        Times = (search, Stopwatch.GetElapsedTime(start) - search);
         WriteImages(inspection, ids);
     }
 
@@ -98,6 +109,12 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
     private void WriteImages(TreeInspection inspection, List<TaskKobjIdsEntry> ids)
     {
+        foreach (OpenFile pipe in inspection.Files.All.Where(f => PipeFile.EndsOutside(f, inspection.Files)))
+        {
+            string message = $"process {pipe.Pid}: {pipe} has its other end outside of the tree; the restore needs -InheritFd fd[N]:{pipe.Link.ToDisplayString()}";
+            events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Files, message));
+        }
+
         Tell(Stage.Files, $"saving {_processes.Sum(p => p.Descriptors)} descriptors");
         FileImages files = new(images, inspection.Files, options, tracer.Cancellation);
         files.Events.Take(inspection.Files, options.FinalState);
@@ -113,8 +130,13 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
 
         writer.Finish();
+        if (options.CpuCapabilities.HasFlag(CpuCapabilities.Image))
+        {
+            ProcessorImage.Write(images);
+        }
 
-        Pages += files.SharedMemory.Pages;
+        SharedPages = files.SharedMemory.Pages;
+        Pages += SharedPages;
     }
 
     private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));

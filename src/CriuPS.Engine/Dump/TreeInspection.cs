@@ -111,7 +111,10 @@ internal sealed class TreeInspection
 
     private void LookTogether()
     {
-        Files = new TreeFiles([.. _processes.SelectMany(p => p.Files)], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob);
+        Files = new TreeFiles([.. _processes.SelectMany(p => p.Files)], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob)
+        {
+            External = _options.External, PipesMayEndOutside = _options.PipesMayEndOutside,
+        };
         foreach (Inspection process in _processes)
         {
             try

@@ -76,6 +76,15 @@ public sealed partial class ImageSet : IDisposable
     /// <exception cref="KernelException">The file cannot be opened.</exception>
     public SafeFileHandle? OpenRaw(ImageType type, ulong? id = null) => OpenFile(type.FileName(id));
 
+    /// <summary>Opens a pages file of a complete set for reading and writing.</summary>
+    /// <exception cref="KernelException">It cannot be opened.</exception>
+    internal SafeFileHandle OpenPagesToChange(uint id)
+    {
+        string name = ImageType.Pages.FileName(id);
+        return FileAt.TryOpen(_directory, name, FileAt.O_RDWR | FileAt.O_NOFOLLOW, 0, out int errno)
+            ?? throw new KernelException($"open {FullName(name)}", errno) { Subject = FullName(name) };
+    }
+
     /// <summary>Reads the first entry of a file.</summary>
     /// <returns>False when there is no such file.</returns>
     /// <exception cref="CriuException">The file cannot be read, or has no entry.</exception>

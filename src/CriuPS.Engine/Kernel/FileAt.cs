@@ -64,6 +64,15 @@ internal static class FileAt
         return Error(Retried(() => Syscall.Invoke(SyscallNumber.fsync, number)));
     }
 
+    /// <summary>fallocate(2): gives the room of a part of a file back; it reads as zeros, and the size stays.</summary>
+    public static int TryPunchHole(SafeFileHandle file, long offset, long length)
+    {
+        const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
+        using var hold = new Hold(file);
+        int number = hold.Number;
+        return Error(Retried(() => Syscall.Invoke(SyscallNumber.fallocate, number, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length)));
+    }
+
     /// <summary>syncfs(2): waits until all of a file system is on disk; since Linux 5.8 it tells of errors too.</summary>
     public static int TrySyncFileSystem(SafeFileHandle file)
     {

@@ -26,6 +26,11 @@ public sealed record DumpOptions : CriuOptions
     public bool Force { get; init; }
 
     /// <summary>
+    /// A pipe may have its other end outside of the tree. CRIU takes all such pipes; they cannot be restored without another descriptor in their place.
+    /// </summary>
+    public bool PipesMayEndOutside { get; init; }
+
+    /// <summary>
     /// The inode of the socket over which a process of the tree asked for this dump; 0 for none. It is saved as such: after a restore its holder
     /// reads from it that it was restored.
     /// </summary>

@@ -23,9 +23,7 @@ public static class OptionRules
         new("ext-unix-sk", o => o.ExternalUnixSockets, Sockets),
         new("network-lock", o => o is DumpOptions && o.NetworkLock is NetworkLock.IpTables or NetworkLock.NfTables, Sockets),
         new("evasive-devices", o => o.EvasiveDevices, "files are only opened by their own path"),
-        new("force-irmap", o => o is DumpOptions && o.ForceIrmap, "inotify and fanotify are not saved yet"),
-        new("external", o => !o.External.IsEmpty, "external resources are not supported yet"),
-        new("inherit-fd", o => !o.InheritedDescriptors.IsEmpty, "external resources are not supported yet"),
+        new("external", o => o.External.Any(name => !name.StartsWith("file[", StringComparison.Ordinal)), "external resources other than files are not supported yet"),
         new("allow-uprobes", o => o is DumpOptions && o.AllowUprobes, "uprobes are not supported yet"),
         new("root", o => o is RestoreOptions && o.Root is not null, Namespaces),
         new("join-ns", o => o is RestoreOptions && !o.JoinedNamespaces.IsEmpty, Namespaces),
@@ -40,7 +38,6 @@ public static class OptionRules
         new("weak-sysctls", o => o is RestoreOptions && o.WeakSysctls, Namespaces),
         new("lsm-profile", o => o is RestoreOptions && o.LsmProfile is not null, "security labels are not restored yet"),
         new("lsm-mount-context", o => o is RestoreOptions && o.LsmMountContext is not null, Namespaces),
-        new("manage-cgroups", o => o.Cgroups is not (null or CgroupMode.Ignore), Cgroups),
         new("cgroup-root", o => !o.CgroupRoots.IsEmpty, Cgroups),
         new("cgroup-props", o => o.CgroupProperties is not null, Cgroups),
         new("cgroup-props-file", o => o.CgroupPropertiesFile is not null, Cgroups),
@@ -55,8 +52,7 @@ public static class OptionRules
         new("ps-socket", o => o.PageServerSocket is not null, Servers),
         new("tls", o => o.Tls, Servers),
         new("stream", o => o.Stream, "streams of images are not supported yet"),
-        new("cpu-cap", o => o.CpuCapabilities.HasFlag(CpuCapabilities.Image), "the processor is not saved and compared yet"),
-        new("libdir", o => o.PluginDirectory is not null, "there are no plugins yet"),
+        new("libdir", o => o.PluginDirectory is { } directory && HasPlugins(directory), "plugins are not supported"),
         new("log-pid", o => o.LogPerProcess && o.LogFile is not null, "all of an operation goes into one log"),
     ];
 
@@ -99,6 +95,8 @@ public static class OptionRules
 
     /// <summary>The options that the engine cannot honour yet, each with the reason.</summary>
     public static IEnumerable<(string Name, string Why)> NotSupported => s_unsupported.Select(o => (o.Name, o.Why));
+
+    private static bool HasPlugins(string directory) => Directory.Exists(directory) && Directory.EnumerateFiles(directory, "*.so").Any();
 
     private readonly record struct Unsupported(string Name, Func<CriuOptions, bool> IsAsked, string Why);
 

@@ -45,6 +45,12 @@ internal sealed class MemoryRestore
     /// <summary>Pages that were read into memory of its own.</summary>
     public long Pages { get; private set; }
 
+    /// <summary>Pages that were compared with those of the creator.</summary>
+    public long PagesCompared { get; private set; }
+
+    /// <summary>Those of them that were equal.</summary>
+    public long PagesInCommon { get; private set; }
+
     /// <summary>Unmaps all that is not kept, and sets the borders of the address space and the executable.</summary>
     public void Clear()
     {
@@ -199,6 +205,7 @@ internal sealed class MemoryRestore
             _batch.Add("madvise(MADV_DONTNEED)", SyscallNumber.madvise, start, end - start, Kernel.Memory.MADV_DONTNEED);
         }
 
+        (PagesCompared, PagesInCommon) = (comparison.Compared, comparison.Equal);
         return comparison.Writes;
     }
 

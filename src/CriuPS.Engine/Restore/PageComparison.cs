@@ -20,6 +20,12 @@ internal sealed class PageComparison(PageMapChain child, PageMapChain? parent) :
     /// <summary>Pages that the parent has and the child has not.</summary>
     public List<(ulong Start, ulong End)> Drops { get; } = [];
 
+    /// <summary>Pages that both have.</summary>
+    public long Compared { get; private set; }
+
+    /// <summary>Those of them that are equal.</summary>
+    public long Equal { get; private set; }
+
     /// <summary>Compares what both have in a range.</summary>
     public void Compare(ulong start, ulong end)
     {
@@ -103,9 +109,14 @@ internal sealed class PageComparison(PageMapChain child, PageMapChain? parent) :
             for (int page = 0; page < pages; page++)
             {
                 int offset = page * (int)PageMap.PageSize;
+                Compared++;
                 if (!_ours.AsSpan(offset, (int)PageMap.PageSize).SequenceEqual(_theirs.AsSpan(offset, (int)PageMap.PageSize)))
                 {
                     AddWrite(Part(ours, at + (ulong)offset, at + (ulong)offset + PageMap.PageSize));
+                }
+                else
+                {
+                    Equal++;
                 }
             }
         }

@@ -210,14 +210,19 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>The last step: every task gets its registers; the arena goes away.</summary>
     public void Complete()
     {
+        Tracee leader = _tasks[0].Task;
+        SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
+        foreach ((Tracee task, TaskRestore restore, _) in _tasks)
+        {
+            PendingSignals.RestoreTrap(restore, task, _site.SyscallAt, _site.Arena.Data);
+        }
+
         foreach ((Tracee task, TaskRestore restore, _) in _tasks.Skip(1))
         {
             CompatTask.Restore(task, restore, _site);
             task.Load(Registers(task, restore));
         }
 
-        Tracee leader = _tasks[0].Task;
-        SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
         CompatTask.Restore(leader, _tasks[0].Restore, _site);
         TaskRegisters registers = Registers(leader, _tasks[0].Restore);
         Syscall.Check(leader.RunSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size), "munmap of the restorer");
@@ -290,6 +295,11 @@ internal sealed class ProcessRestore : IDisposable
         foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
         {
             FileEntry entry = _saved.File(descriptor.Id, $"fd {descriptor.Fd}");
+            if (_saved.IsReplaced(entry))
+            {
+                continue;
+            }
+
             if (FileOwner.In(entry) is { } owner)
             {
                 FileOwner.Restore(_batch, (int)descriptor.Fd, owner);

@@ -27,8 +27,18 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         OptionRules.Validate(options);
         Tell(Stage.Validate, $"reading {options.ImagesDirectory}");
         using ImageSet images = ImageSet.Open(options.ImagesDirectory);
-        using SavedTree saved = SavedTree.Load(images, cancellation);
+        if (options.CpuCapabilities.HasFlag(CpuCapabilities.Image))
+        {
+            ProcessorImage.Validate(images, options.CpuCapabilities);
+        }
+
+        using SavedTree saved = SavedTree.Load(images, Inherited(), cancellation);
         CheckSession(saved);
+        foreach (InheritedDescriptor unused in saved.Files.Opening.Inherited.Unused)
+        {
+            events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Validate, $"no file of the set is {unused.Resource}: fd {unused.Descriptor} is not used"));
+        }
+
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
         options.Hooks?.Reach(HookPoint.PreRestore, null);
         int root = saved.Root.Pid;
@@ -49,6 +59,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             return new RestoreResult
             {
                 Id = root, Path = images.Path, Processes = saved.Count, Threads = saved.Threads, Pages = restore.Pages,
+                PagesCompared = restore.PagesCompared, PagesInCommon = restore.PagesInCommon, BirthTime = Stopwatch.GetElapsedTime(start, restore.BornAt),
                 Duration = Stopwatch.GetElapsedTime(start),
             };
         }
@@ -94,6 +105,13 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         }
 
         tracer.AwaitEndOfAll(TimeSpan.FromSeconds(30));
+    }
+
+    private InheritedFiles Inherited()
+    {
+        InheritedFiles files = new(options.InheritedDescriptors);
+        files.Validate();
+        return files;
     }
 
     private void CheckSession(SavedTree saved)

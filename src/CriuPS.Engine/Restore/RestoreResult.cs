@@ -18,6 +18,15 @@ public sealed record RestoreResult
     /// <summary>Memory pages read.</summary>
     public required long Pages { get; init; }
 
+    /// <summary>Pages that were compared with those of a parent.</summary>
+    public required long PagesCompared { get; init; }
+
+    /// <summary>Those of them that were equal, and stayed one page for both.</summary>
+    public required long PagesInCommon { get; init; }
+
+    /// <summary>How long it took until all processes were there, with their memory.</summary>
+    public required TimeSpan BirthTime { get; init; }
+
     /// <summary>How long the operation took.</summary>
     public required TimeSpan Duration { get; init; }
 }

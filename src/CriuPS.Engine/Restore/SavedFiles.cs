@@ -61,6 +61,16 @@ internal sealed class SavedFiles : IDisposable
         }
     }
 
+    /// <summary>Fails if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
+    public void Validate(FdinfoEntry descriptor, int pid)
+    {
+        string user = $"fd {descriptor.Fd}";
+        if (!Opening.Inherited.Replaces(this[descriptor.Id, user]))
+        {
+            Validate(descriptor.Id, pid, user);
+        }
+    }
+
     public void Dispose() => Opening.Dispose();
 
     private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(_images.Path, "files.img"), 0, reason);

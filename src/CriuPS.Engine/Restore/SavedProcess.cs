@@ -96,6 +96,9 @@ internal sealed class SavedProcess : IDisposable
         }
     }
 
+    /// <summary>Whether a descriptor of whoever restores takes the place of a file.</summary>
+    public bool IsReplaced(FileEntry entry) => _files.Opening.Inherited.Replaces(entry);
+
     /// <summary>The file with an id.</summary>
     public FileEntry File(uint id, string user) => _files[id, user];
 
@@ -139,7 +142,7 @@ internal sealed class SavedProcess : IDisposable
         ValidateMappings();
         foreach (FdinfoEntry descriptor in Descriptors)
         {
-            _files.Validate(descriptor.Id, Pid, $"fd {descriptor.Fd}");
+            _files.Validate(descriptor, Pid);
         }
 
         _files.Validate(Mm.ExeFileId, Pid, "the executable");

@@ -1,6 +1,7 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Objects.Family;
+using CriuPS.Engine.Objects.Files;
 
 namespace CriuPS.Engine.Restore;
 
@@ -43,13 +44,14 @@ internal sealed class SavedTree : IDisposable
 
     /// <summary>Reads and validates a set.</summary>
     /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedTree Load(ImageSet images, CancellationToken cancellation)
+    public static SavedTree Load(ImageSet images, InheritedFiles inherited, CancellationToken cancellation)
     {
         images.ReadInventory();
         SavedTree tree = new(images, cancellation);
         try
         {
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
+            tree.Files.Opening.Inherited = inherited;
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
             foreach (PstreeEntry entry in entries)
             {
@@ -65,6 +67,9 @@ internal sealed class SavedTree : IDisposable
             throw;
         }
     }
+
+    /// <summary>The place of a process in the images, where parents come before their children.</summary>
+    public int PlaceOf(int pid) => _members.FindIndex(m => m.Pid == pid);
 
     /// <summary>A living process; null for a zombie or a helper.</summary>
     public SavedProcess? Process(int pid) => _processes.GetValueOrDefault(pid);

@@ -30,7 +30,7 @@ internal sealed class TreeFileOpening : IDisposable
         if (!_open.TryGetValue(descriptor.Id, out SafeFileHandle? handle))
         {
             FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
-            handle = _open[descriptor.Id] = FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
+            handle = _open[descriptor.Id] = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
         }
 
         return handle;
@@ -42,6 +42,11 @@ internal sealed class TreeFileOpening : IDisposable
         foreach (FdinfoEntry descriptor in table.Where(d => _settled.Add(d.Id)))
         {
             FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
+            if (_files.Opening.Inherited.Replaces(entry))
+            {
+                continue;
+            }
+
             FileKinds.Find(entry.Type)!.Settle(entry, (int)descriptor.Fd, batch, _files.Opening);
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
@@ -18,6 +19,15 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     /// <summary>Pages that were read.</summary>
     public long Pages => Processes.Sum(p => p.Memory.Pages) + saved.Files.Opening.SharedMemory.Pages;
 
+    /// <summary>Pages that were compared with those of a parent.</summary>
+    public long PagesCompared => Processes.Sum(p => p.Memory.PagesCompared);
+
+    /// <summary>Those of them that were equal.</summary>
+    public long PagesInCommon => Processes.Sum(p => p.Memory.PagesInCommon);
+
+    /// <summary>When all processes were there.</summary>
+    public long BornAt { get; private set; }
+
     private IEnumerable<ProcessRestore> Processes => _inOrder.Where(m => m.Process is not null).Select(m => m.Process!);
 
     /// <summary>Does everything but the last step.</summary>
@@ -30,6 +40,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         site.PutVdsoAside(first.Batch);
         SignalActions.ResetIgnored(first.Batch);
         RestoreGenerations(site, birth, first);
+        BornAt = Stopwatch.GetTimestamp();
         JoinGroups();
         EndTheDead(birth);
         tell(Stage.State, "restoring descriptors and tasks");
@@ -166,7 +177,10 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         }
 
         RestoreTerminals();
-        foreach (ProcessRestore process in Processes)
+        LateFiles.Open(Processes.Where(p => p.OwnsDescriptors), saved.Files);
+
+        // In the order of the dump: what a file was saved with are numbers of the first process that had it.
+        foreach (ProcessRestore process in Processes.OrderBy(p => saved.PlaceOf(p.Saved.Pid)))
         {
             process.SettleFiles(opening);
         }

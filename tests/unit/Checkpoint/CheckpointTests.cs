@@ -28,6 +28,8 @@ public sealed class CheckpointTests
     [InlineData("deleted_files", true)]
     [InlineData("shared_by_family", false)]
     [InlineData("proc_files", false)]
+    [InlineData("epoll_family", false)]
+    [InlineData("ended_process", true)]
     [InlineData("login_uid", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]

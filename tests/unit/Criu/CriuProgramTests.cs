@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
+using CriuPS.Engine.Images;
 using CriuPS.Tests.Checkpoint;
 using CriuPS.Tests.Images;
 using CriuPS.Tests.Rpc;
@@ -77,7 +78,18 @@ public sealed partial class CriuProgramTests
         Success(CriuProgram.Run("restore", "-d", "-D", target.Images, "-o", "restore.log", "--pidfile", "pid"));
         Assert.Equal($"{target.Pid}", File.ReadAllText(Path.Join(target.Images, "pid")));
         Assert.Equal("", File.ReadAllText(Path.Join(target.Images, "restore.log")));
+        CheckStatistics(target.Images);
         Assert.Equal("ok", target.Finish());
+    }
+
+    [Fact]
+    public void TheProcessorIsDescribedAndCompared()
+    {
+        using TemporaryDirectory folder = new();
+        Assert.Equal(1, CriuProgram.Run("cpuinfo", "check", "-D", folder.Path).Code);
+        Success(CriuProgram.Run("cpuinfo", "dump", "-D", folder.Path));
+        Success(CriuProgram.Run("cpuinfo", "check", "-D", folder.Path, "--cpu-cap=all"));
+        Success(CriuProgram.Run("dedup", "-D", folder.Path));
     }
 
     [Fact]
@@ -183,6 +195,18 @@ public sealed partial class CriuProgramTests
         Success(CriuProgram.Run(variables, "check", "--feature", "mnt_id", "-D", folder.Path, "-o", "line.log", "--no-default-config"));
         Assert.Empty(File.ReadAllText(folder["line.log"]));
         Assert.False(File.Exists(folder["home.log"]));
+    }
+
+    private static void CheckStatistics(string images)
+    {
+        using ImageSet set = ImageSet.Open(images);
+        DumpStatsEntry dump = set.ReadSingle<StatsEntry>(ImageType.StatsDump).Dump;
+        long written = Directory.GetFiles(images, "pages-*.img").Sum(file => new FileInfo(file).Length);
+        Assert.Equal(written, (long)(dump.PagesWritten + dump.ShpagesWritten) * Environment.SystemPageSize);
+        Assert.True(dump.FreezingTime <= dump.FrozenTime && dump.FrozenTime > 0);
+        RestoreStatsEntry restore = set.ReadSingle<StatsEntry>(ImageType.StatsRestore).Restore;
+        Assert.True(restore.PagesRestored > 0 && restore.PagesRestored <= dump.PagesWritten + dump.ShpagesWritten);
+        Assert.True(restore.ForkingTime <= restore.RestoreTime && restore.RestoreTime > 0);
     }
 
     private static Target Dumped()

@@ -10,8 +10,10 @@ public sealed class PageMapChainTests
     private static readonly int s_seed = Environment.TickCount;
     private static readonly ulong s_page = PageMap.PageSize;
 
-    [Fact]
-    public void Every_page_is_found_in_the_round_that_wrote_it_last()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Every_page_is_found_in_the_round_that_wrote_it_last(bool deduplicated)
     {
         for (int seed = s_seed; seed < s_seed + 30; seed++)
         {
@@ -20,9 +22,17 @@ public sealed class PageMapChainTests
             int rounds = 1 + random.Next(5);
             int size = 1 + random.Next(80);
             int?[] expected = new int?[size];
+            int?[] before = expected;
             for (int round = 0; round < rounds; round++)
             {
+                before = [.. expected];
                 WriteRound(directory, round, expected, random);
+            }
+
+            if (deduplicated)
+            {
+                int superseded = Enumerable.Range(0, size).Count(i => before[i] is not null && expected[i] >> 16 == rounds - 1);
+                Assert.Equal(rounds == 1 ? 0 : superseded * (long)s_page, Deduplication.Run(directory[$"{rounds - 1}"]));
             }
 
             using ImageSet set = ImageSet.Open(directory[$"{rounds - 1}"]);

@@ -21,11 +21,13 @@ internal sealed class EventPollFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
+        OpenFile first = FirstOf(file, tree);
         foreach ((EpollTarget target, int offset) in Numbered(file.Info!.EpollTargets))
         {
-            if (Find(file, target, offset, tree) is null)
+            if (Find(first, target, offset, tree) is null)
             {
-                return ($"it watches a file that was fd {target.Fd} and is open in this process no more", "let the program take it out of the set");
+                string where = first.Pid == file.Pid ? "this process" : $"process {first.Pid}, which has the set too,";
+                return ($"it watches a file that was fd {target.Fd} and is open in {where} no more", "let the program take it out of the set");
             }
         }
 
@@ -82,6 +84,23 @@ internal sealed class EventPollFile : IFileKind
     // Several files may have been added under one number, each closed before the next came: kcmp counts them.
     private static IEnumerable<(EpollTarget Target, int Offset)> Numbered(IEnumerable<EpollTarget> targets) =>
         targets.GroupBy(t => t.Fd).SelectMany(same => same.Select((target, offset) => (target, offset)));
+
+    // Files are added by the first process that has the set: what others have inherited of it need not be open there.
+    private static OpenFile FirstOf(OpenFile epoll, TreeFiles tree) =>
+        tree.OfSameFile(epoll).FirstOrDefault(f => (f.Pid == epoll.Pid && f.Fd == epoll.Fd) || IsSame(f, epoll)) ?? epoll;
+
+    private static bool IsSame(OpenFile one, OpenFile other)
+    {
+        try
+        {
+            return one.Link == other.Link && Kcmp.SameFile(one.Pid, one.Fd, other.Pid, other.Fd);
+        }
+        catch (KernelException e) when (e.Errno is Errno.ESRCH or Errno.EBADF)
+        {
+            // A process that runs may end, or close it, meanwhile; one that stands still does not.
+            return false;
+        }
+    }
 
     // The number's own file in most cases, else another descriptor of the process that leads to the same open file.
     private static OpenFile? Find(OpenFile epoll, EpollTarget target, int offset, TreeFiles tree)

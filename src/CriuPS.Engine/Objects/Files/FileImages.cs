@@ -1,3 +1,4 @@
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Ids;
@@ -105,6 +106,8 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     private readonly Dictionary<uint, int> _dying = [];
 
+    private readonly HashSet<int> _momentary = [];
+
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData, _namedPipeData;
 
     private ILookup<uint, CriupsPipeEntry>? _packets;
@@ -116,6 +119,9 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     /// <summary>The numbers of all processes and threads of the tree.</summary>
     public IReadOnlySet<int> Numbers { get; set; } = new HashSet<int>();
+
+    /// <summary>Files that take the places of saved ones.</summary>
+    public InheritedFiles Inherited { get; set; } = new([]);
 
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
@@ -143,9 +149,38 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
         return pid;
     }
 
+    /// <summary>Makes a process with a number, which will have ended when the restore is done.</summary>
+    /// <exception cref="CriuException">Somebody has the number.</exception>
+    public void MakeMomentaryProcess(int pid)
+    {
+        if (_momentary.Contains(pid))
+        {
+            return;
+        }
+
+        try
+        {
+            Compel.Newborn.Create(0, pid);
+        }
+        catch (KernelException e) when (e.Errno == Errno.EEXIST)
+        {
+            throw new CriuException("PidInUse", CriuErrorKind.AlreadyExists, $"pid {pid} is in use, and files of /proc need a process with that number for a moment", e)
+            {
+                Pid = pid, Errno = e.Errno, Remedy = "end that process, or restore in another pid namespace",
+            };
+        }
+
+        _momentary.Add(pid);
+    }
+
     /// <summary>The lengths of the packets that a pipe held; null for a stream of bytes.</summary>
-    public IReadOnlyList<uint>? Packets(uint id) =>
-        (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id].FirstOrDefault()?.Packets;
+    public IReadOnlyList<uint>? Packets(uint id) => PipeExtras(id).FirstOrDefault(extra => extra.Packets.Count > 0)?.Packets;
+
+    /// <summary>Whether the other end of a pipe belonged to a process that is not in the images.</summary>
+    public bool EndsOutside(uint id) => PipeExtras(id).Any(extra => extra.EndsOutside);
+
+    private IEnumerable<CriupsPipeEntry> PipeExtras(uint id) =>
+        (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id];
 
     /// <summary>What a file that watches has beyond its entry; null for nothing.</summary>
     public CriupsNotifyEntry? Notify(uint id) => (_notify ??= set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id))[id].FirstOrDefault();
@@ -185,13 +220,14 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
         }
 
         Remaps.Dispose();
-        foreach (int pid in _dying.Values)
+        foreach (int pid in _dying.Values.Concat(_momentary))
         {
             Kernel.Signals.Kill(pid, Kernel.Signals.SIGKILL);
             Wait.ForChild(pid);
         }
 
         _dying.Clear();
+        _momentary.Clear();
         Terminals.Dispose();
         SharedMemory.Dispose();
     }

@@ -27,6 +27,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
     public FdInfo? Info { get; init; }
 
+    /// <summary>The name that stands for it outside of images: mount and inode.</summary>
+    public string ExternalName => $"file[{Info?.MountId ?? 0:x}:{Status.st_ino:x}]";
+
     /// <summary>Whether fdinfo names a lock on it.</summary>
     public bool HasLock => Info?.Locks.Count > 0;
 

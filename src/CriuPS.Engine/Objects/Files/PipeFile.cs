@@ -18,15 +18,24 @@ internal sealed class PipeFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        bool Other(int mode) => tree.OfSameFile(file).Any(o => (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
-        if (Other(Fcntl.O_RDONLY) && Other(Fcntl.O_WRONLY))
+        if (HasBothEnds(file, tree))
         {
             return null;
         }
 
-        return HasPeer(file)
+        return !tree.PipesMayEndOutside && HasPeer(file)
             ? ("it is a pipe whose other end belongs to another process", "redirect it to a file or to /dev/null, or dump both processes together")
             : null;
+    }
+
+    /// <summary>Whether it is a pipe whose other end belongs to a process outside of the tree.</summary>
+    public static bool EndsOutside(OpenFile file, TreeFiles tree) =>
+        file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8) && !HasBothEnds(file, tree) && HasPeer(file);
+
+    private static bool HasBothEnds(OpenFile file, TreeFiles tree)
+    {
+        bool Other(int mode) => tree.OfSameFile(file).Any(o => (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
+        return Other(Fcntl.O_RDONLY) && Other(Fcntl.O_WRONLY);
     }
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
@@ -35,6 +44,10 @@ internal sealed class PipeFile : IFileKind
         if (images.IsNewPipe(file.Status.st_ino))
         {
             SaveContent(file, handle, pipe, images, named: false);
+            if (EndsOutside(file, images.Tree))
+            {
+                images.WritePackets(new CriupsPipeEntry { PipeId = pipe, EndsOutside = true });
+            }
         }
 
         return new FileEntry
@@ -46,6 +59,14 @@ internal sealed class PipeFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
+        if (opening.EndsOutside(entry.Pipe.PipeId))
+        {
+            string name = $"pipe:[{entry.Pipe.PipeId}]";
+            throw new CriuException("ExternalFileMissing", CriuErrorKind.NotFound, $"it was {name}, whose other end belonged to a process outside of the tree")
+            {
+                Subject = name, Remedy = $"use -InheritFd fd[N]:{name} with the number of a descriptor of yours",
+            };
+        }
     }
 
     public SafeFileHandle Open(FileEntry entry, FileOpening opening)

@@ -32,23 +32,36 @@ internal static class ProcfsFile
     public static (string Reason, string Remedy)? Objection(OpenFile file)
     {
         const string Remedy = "close it before the dump";
-        if (IsOfOneObject(PathOf(file)))
-        {
-            return ("it is a file of /proc about a single descriptor or mapping", Remedy);
-        }
-
         if (file.Link.StartsWith("/proc/pressure/"u8) && (file.FileFlags & Fcntl.O_ACCMODE) != Fcntl.O_RDONLY)
         {
             return ("it can hold a trigger, which the kernel does not tell", Remedy);
         }
 
-        return LeadsToIt(file) ? null : ("it is a file of /proc about a process that has ended", Remedy);
+        return LeadsToIt(file) || EndedProcess(file) != 0 ? null : ("it is a file of /proc about something that is gone", Remedy);
     }
+
+    /// <summary>
+    /// The process that it is about, where that has ended and nobody else has its number: it can be opened again while another process has the number for a
+    /// moment. 0 for all others.
+    /// </summary>
+    public static int EndedProcess(OpenFile file) =>
+        IsIn(file.Link.Bytes) && TaskOf(PathOf(file)).Pid is not 0 and int pid && !LeadsToIt(file) && !Kernel.Signals.Exists(pid) ? pid : 0;
 
     /// <summary>Fails if it cannot be opened when all tasks of the tree are there.</summary>
     public static void Validate(RegFileEntry saved, FileOpening opening)
     {
         (int pid, int tid) = TaskOf(saved.Name.Span);
+        if (opening.Remaps.EndedProcess(saved.Id) is not 0 and int ended)
+        {
+            if (pid != ended || opening.Numbers.Contains(ended))
+            {
+                string shown = new OsText(saved.Name.Span).ToDisplayString();
+                throw new CriuException("DamagedImage", CriuErrorKind.InvalidData, $"{shown} is about process {ended}, which had ended, and the set has it");
+            }
+
+            return;
+        }
+
         if (opening.Numbers.Contains(pid) && (tid == 0 || opening.Numbers.Contains(tid)))
         {
             return;
@@ -83,9 +96,14 @@ internal static class ProcfsFile
 
     private static bool IsEnd(ReadOnlySpan<byte> rest) => rest.IsEmpty || rest[0] == (byte)'/';
 
-    // /proc/PID/fd/N and its like: the object has to be there before the file can be opened.
-    private static bool IsOfOneObject(ReadOnlySpan<byte> path)
+    /// <summary>Whether it is /proc/PID/fd/N or its like: the object has to be there before the file can be opened.</summary>
+    public static bool IsOfOneObject(ReadOnlySpan<byte> path)
     {
+        if (!IsIn(path))
+        {
+            return false;
+        }
+
         int last = path.LastIndexOf((byte)'/');
         ReadOnlySpan<byte> parent = path[..last];
         ReadOnlySpan<byte> name = parent[(parent.LastIndexOf((byte)'/') + 1)..];

@@ -38,6 +38,19 @@ internal sealed class RegularFile : IFileKind
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
+        if (images.Tree.IsExternal(file))
+        {
+            return new FileEntry
+            {
+                Type = Type, Id = id,
+                Reg = new RegFileEntry
+                {
+                    Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(), Name = ByteString.CopyFromUtf8(file.ExternalName),
+                    Mode = file.Status.st_mode, Ext = true,
+                },
+            };
+        }
+
         FileEntry entry = Save(file, id, images);
         entry.Reg.Fown = FileOwner.Save(file, handle, images.Tree);
         return entry;
@@ -58,7 +71,7 @@ internal sealed class RegularFile : IFileKind
             Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(),
             Name = ByteString.CopyFrom(LostName.NameOf(file)), Mode = file.Status.st_mode,
         };
-        if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes))
+        if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes) && !OnlyGrows(file.FileFlags))
         {
             saved.Size = (ulong)file.Status.st_size;
             saved.BuildId.AddRange(BuildIdOf(file));
@@ -69,6 +82,14 @@ internal sealed class RegularFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
+        if (entry.Reg.Ext)
+        {
+            throw new CriuException("ExternalFileMissing", CriuErrorKind.NotFound, $"it was outside of the set as {Display(entry.Reg)}")
+            {
+                Subject = Display(entry.Reg), Remedy = $"use -InheritFd fd[N]:{Display(entry.Reg)} with the number of a descriptor of yours",
+            };
+        }
+
         if (ProcfsFile.IsIn(entry.Reg.Name.Span))
         {
             ProcfsFile.Validate(entry.Reg, opening);
@@ -91,7 +112,7 @@ internal sealed class RegularFile : IFileKind
             throw Mismatch(saved, "is of another kind than when it was dumped", $"put the file back that was {name}");
         }
 
-        if (saved.HasSize && (ulong)status.st_size != saved.Size)
+        if (saved.HasSize && !OnlyGrows((int)saved.Flags) && (ulong)status.st_size != saved.Size)
         {
             throw Mismatch(saved, $"has {status.st_size} bytes, but had {saved.Size} when it was dumped", "put the file back as it was");
         }
@@ -102,13 +123,20 @@ internal sealed class RegularFile : IFileKind
         }
     }
 
-    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => Open(entry.Reg, (int)entry.Reg.Flags, opening);
+    // What is for later keeps its number by another file.
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) =>
+        ProcfsFile.IsOfOneObject(entry.Reg.Name.Span) ? OpenAt.Open("/dev/null", Fcntl.O_RDONLY) : Open(entry.Reg, (int)entry.Reg.Flags, opening);
 
     /// <summary>Opens the file of an entry with given flags.</summary>
     public static SafeFileHandle Open(RegFileEntry saved, int flags, FileOpening opening)
     {
         const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
         int errno = 0;
+        if (opening.Remaps.EndedProcess(saved.Id) is not 0 and int ended)
+        {
+            opening.MakeMomentaryProcess(ended);
+        }
+
         SafeFileHandle handle = opening.Remaps.TryOpen(saved, flags)
             ?? OpenAt.TryOpen(null, CString.From(saved.Name.Span), (flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY, out errno)
             ?? throw new KernelException($"open({Display(saved)}, 0x{flags:x})", errno) { Subject = Display(saved) };
@@ -119,6 +147,9 @@ internal sealed class RegularFile : IFileKind
 
         return handle;
     }
+
+    // A log: its size means nothing to who can only add to its end, and others may have added meanwhile.
+    private static bool OnlyGrows(int flags) => (flags & (Fcntl.O_ACCMODE | Fcntl.O_APPEND)) == (Fcntl.O_WRONLY | Fcntl.O_APPEND);
 
     // What cannot be read has no build id to save, and its size is all that is compared later.
     private static uint[] BuildIdOf(OpenFile file)

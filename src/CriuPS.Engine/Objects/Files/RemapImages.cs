@@ -30,6 +30,12 @@ internal sealed class RemapImages(ImageSet set, DumpOptions options, Cancellatio
     /// <param name="images">Takes the entry of a new name.</param>
     public void Save(OpenFile file, uint id, FileImages images)
     {
+        if (ProcfsFile.EndedProcess(file) is not 0 and int ended)
+        {
+            _remaps.Write(new RemapFilePathEntry { OrigId = id, RemapId = (uint)ended, RemapType = RemapType.Procfs });
+            return;
+        }
+
         if (!LostName.MayBe(file) || LostName.Of(file) == NameState.Good)
         {
             return;

@@ -18,6 +18,7 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
     private const int NotAgain = Fcntl.O_NOFOLLOW | Fcntl.O_CLOEXEC;
 
     private readonly List<byte[]> _links = [];
+    private readonly Dictionary<uint, int> _ended = [];
     private Dictionary<uint, LostFile>? _byEntry;
 
     /// <summary>What a file entry's content is found by: another entry for a name that was given, itself for every other.</summary>
@@ -44,18 +45,21 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
     }
 
     /// <summary>The ghost that had a device and a number; null where none had.</summary>
-    public RegFileEntry? FindGhost(uint device, ulong inode)
+    public RegFileEntry? FindGhost(uint device, ulong inode) => Ghosts(device, inode).FirstOrDefault(g => g.Users.Count > 0)?.Users[0];
+
+    /// <summary>Whether there is a ghost with a device and a number, also where no file that it belongs to was looked at yet.</summary>
+    public bool HasGhost(uint device, ulong inode) => Ghosts(device, inode).Any();
+
+    private IEnumerable<LostFile> Ghosts(uint device, ulong inode)
     {
         foreach (LostFile lost in (_byEntry ??= Read()).Values.Where(l => l.Link is null))
         {
             lost.Entry ??= GhostFile.Read(set, lost.Id);
-            if (lost.Entry.Dev == device && lost.Entry.Ino == inode && lost.Users.Count > 0)
+            if (lost.Entry.Dev == device && lost.Entry.Ino == inode)
             {
-                return lost.Users[0];
+                yield return lost;
             }
         }
-
-        return null;
     }
 
     /// <summary>Opens a file that has lost its name, with O_PATH.</summary>
@@ -68,6 +72,13 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
         }
 
         return Fcntl.Duplicate(lost.Files[saved.Name]);
+    }
+
+    /// <summary>The process that a file of /proc is about, where that had ended; 0 for all others.</summary>
+    public int EndedProcess(uint id)
+    {
+        _byEntry ??= Read();
+        return _ended.GetValueOrDefault(id);
     }
 
     /// <summary>Whether a file has lost its name.</summary>
@@ -133,10 +144,10 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
             // Old images tell a ghost by the highest bit.
             const uint OldGhost = 1u << 31;
             bool old = !remap.HasRemapType, isLink = old ? (remap.RemapId & OldGhost) == 0 : remap.RemapType == RemapType.Linked;
-            if (!old && remap.RemapType is not (RemapType.Linked or RemapType.Ghost))
+            if (!old && remap.RemapType == RemapType.Procfs)
             {
-                throw new CriuException(
-                    "RemapNotSupported", CriuErrorKind.NotSupported, $"file {remap.OrigId} is of a process that had ended, which is not supported");
+                _ended[remap.OrigId] = (int)remap.RemapId;
+                continue;
             }
 
             uint id = old ? remap.RemapId & ~OldGhost : remap.RemapId;

@@ -25,6 +25,15 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     /// <summary>Whether a terminal whose master is outside may be that of the restore's caller.</summary>
     public bool MayUseCallersTerminal => shellJob;
 
+    /// <summary>Names of files that are left out, because whoever restores brings them along.</summary>
+    public IReadOnlyCollection<string> External { get; init; } = [];
+
+    /// <summary>Whether the other end of a pipe may be outside.</summary>
+    public bool PipesMayEndOutside { get; init; }
+
+    /// <summary>Whether a file is left out.</summary>
+    public bool IsExternal(OpenFile file) => External.Count > 0 && External.Contains(file.ExternalName);
+
     /// <summary>The descriptors of all processes.</summary>
     public IEnumerable<OpenFile> All => files;
 

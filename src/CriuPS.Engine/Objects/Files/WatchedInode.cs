@@ -55,7 +55,7 @@ internal static class WatchedInode
     /// <summary>Fails if an inode cannot be found.</summary>
     public static void Validate(FhEntry saved, uint device, ulong inode, FileOpening opening)
     {
-        if (opening.Remaps.FindGhost(device, inode) is null)
+        if (!opening.Remaps.HasGhost(device, inode))
         {
             Open(saved, device, inode, opening).Dispose();
         }

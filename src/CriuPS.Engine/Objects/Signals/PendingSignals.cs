@@ -26,27 +26,49 @@ internal sealed class PendingSignals : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        foreach (SiginfoEntry entry in restore.Core.ThreadCore.SignalsP?.Signals ?? [])
+        foreach ((int signal, SiginfoEntry entry, bool shared) in Saved(restore).Where(s => s.Signal != Kernel.Signals.SIGTRAP))
         {
             SyscallProgram program = restore.Batch.Room(1, Ptrace.SiginfoSize);
             ulong info = program.Put(entry.Siginfo.Span);
-            int signal = BitConverter.ToInt32(entry.Siginfo.Span);
-            program.Add($"queueing of signal {signal}", SyscallNumber.rt_tgsigqueueinfo, restore.Pid, restore.Tid, signal, info);
-        }
-
-        if (!restore.IsLeader)
-        {
-            return;
-        }
-
-        foreach (SiginfoEntry entry in restore.Core.Tc.SignalsS?.Signals ?? [])
-        {
-            SyscallProgram program = restore.Batch.Room(1, Ptrace.SiginfoSize);
-            ulong info = program.Put(entry.Siginfo.Span);
-            int signal = BitConverter.ToInt32(entry.Siginfo.Span);
-            program.Add($"queueing of signal {signal}", SyscallNumber.rt_sigqueueinfo, restore.Pid, signal, info);
+            if (shared)
+            {
+                program.Add($"queueing of signal {signal}", SyscallNumber.rt_sigqueueinfo, restore.Pid, signal, info);
+            }
+            else
+            {
+                program.Add($"queueing of signal {signal}", SyscallNumber.rt_tgsigqueueinfo, restore.Pid, restore.Tid, signal, info);
+            }
         }
     }
+
+    /// <summary>
+    /// Queues SIGTRAP when no program of ours runs any more: the trap at the end of a program takes the signal out of the mask
+    /// (kernel/signal.c, force_sig_info_to_task), and then it would not wait.
+    /// </summary>
+    /// <param name="restore">The task's image.</param>
+    /// <param name="task">The task.</param>
+    /// <param name="syscallAt">Where it can enter the kernel.</param>
+    /// <param name="scratch">Memory in it that nobody needs.</param>
+    public static void RestoreTrap(TaskRestore restore, Tracee task, ulong syscallAt, ulong scratch)
+    {
+        foreach ((int signal, SiginfoEntry entry, bool shared) in Saved(restore).Where(s => s.Signal == Kernel.Signals.SIGTRAP))
+        {
+            ProcessVm.Write(task.Pid, scratch, entry.Siginfo.Span);
+            task.BlockSignals();
+            long result = shared
+                ? task.RunSyscall(syscallAt, SyscallNumber.rt_sigqueueinfo, (ulong)restore.Pid, (ulong)signal, scratch)
+                : task.RunSyscall(syscallAt, SyscallNumber.rt_tgsigqueueinfo, (ulong)restore.Pid, (ulong)restore.Tid, (ulong)signal, scratch);
+            Syscall.Check(result, "queueing of SIGTRAP");
+        }
+    }
+
+    private static IEnumerable<(int Signal, SiginfoEntry Entry, bool Shared)> Saved(TaskRestore restore)
+    {
+        IEnumerable<SiginfoEntry> own = restore.Core.ThreadCore.SignalsP?.Signals ?? [], shared = restore.IsLeader ? restore.Core.Tc.SignalsS?.Signals ?? [] : [];
+        return [.. own.Select(entry => (SignalOf(entry), entry, false)), .. shared.Select(entry => (SignalOf(entry), entry, true))];
+    }
+
+    private static int SignalOf(SiginfoEntry entry) => BitConverter.ToInt32(entry.Siginfo.Span);
 
     private static SignalQueueEntry Peek(int tid, bool shared)
     {
