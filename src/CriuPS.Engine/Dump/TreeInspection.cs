@@ -89,7 +89,7 @@ internal sealed class TreeInspection
             directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
             _processes.Add(inspection);
         }
-        catch (CriuException e) when (index > 0 && e.Id is "ProcessGone" or "ProcFileMissing" && !IsAlive(proc))
+        catch (CriuException) when (index > 0 && HasEnded(proc))
         {
             // It ended meanwhile.
         }
@@ -107,7 +107,17 @@ internal sealed class TreeInspection
         }
     }
 
-    private static bool IsAlive(ProcDirectory proc) => proc.Exists && !ProcStat.Read(proc).IsZombie;
+    private static bool HasEnded(ProcDirectory proc)
+    {
+        try
+        {
+            return !proc.Exists || ProcStat.Read(proc).IsZombie;
+        }
+        catch (CriuException e) when (e.Id is "ProcessGone" or "ProcFileMissing")
+        {
+            return true;
+        }
+    }
 
     private void LookTogether()
     {
