@@ -13,10 +13,13 @@ namespace CriuPS.Engine.Dump;
 /// </summary>
 internal sealed class TreeInspection
 {
+    private const int MostLooks = 5;
+
     private readonly List<Inspection> _processes = [];
     private readonly List<ProcStat> _zombies = [];
     private readonly DumpOptions _options;
     private readonly bool _frozen;
+    private bool _changed;
     private readonly OwnNamespaces _own = new();
 
     private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
@@ -36,6 +39,20 @@ internal sealed class TreeInspection
     /// <summary>Looks at a tree that runs on: it may change meanwhile, and who ends in between is left out.</summary>
     public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options)
     {
+        TreeInspection tree;
+        int looks = 0;
+        do
+        {
+            tree = LookOnce(options);
+        }
+        while (tree._changed && tree.Refusals.Count > 0 && ++looks < MostLooks);
+
+        return tree.Refusals;
+    }
+
+    // Who ends meanwhile may be missed by others, as the leader of their session: then only another look tells.
+    private static TreeInspection LookOnce(DumpOptions options)
+    {
         TreeInspection tree = new(options, frozen: false);
         List<ProcDirectory> directories = [new ProcDirectory(options.Pid)];
         try
@@ -47,7 +64,7 @@ internal sealed class TreeInspection
             }
 
             tree.LookTogether();
-            return tree.Refusals;
+            return tree;
         }
         finally
         {
@@ -89,9 +106,10 @@ internal sealed class TreeInspection
             directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
             _processes.Add(inspection);
         }
-        catch (CriuException) when (index > 0 && HasEnded(proc))
+        catch (CriuException e) when (index > 0 && (e.Errno == Errno.ESRCH || HasEnded(proc)))
         {
-            // It ended meanwhile.
+            // It ended meanwhile, or is about to: its memory goes before it does.
+            _changed = true;
         }
     }
 
