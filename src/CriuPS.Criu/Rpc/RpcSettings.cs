@@ -53,7 +53,9 @@ internal sealed class RpcSettings(RpcConnection client, CriuOpts request, bool s
         }
 
         options = OptionTable.Apply(options, [.. Directories(), .. LogOptions(), .. new RpcOptions(request, standalone).Named()]);
-        return request.HasConfigFile ? OptionTable.Apply(options, ConfigFile.Read(request.ConfigFile)) : options;
+
+        // Clients name one that a person may put there; most do not.
+        return File.Exists(request.ConfigFile) ? OptionTable.Apply(options, ConfigFile.Read(request.ConfigFile)) : options;
     }
 
     /// <inheritdoc/>

@@ -112,7 +112,7 @@ public sealed class RpcOperationTests(RpcServer server) : IClassFixture<RpcServe
         foreach (Action<CriuOpts> mistake in new Action<CriuOpts>[]
         {
             o => o.LogFile = "../elsewhere.log", o => o.RstSibling = true, o => o.ImagesDirFd = -1, o => o.ImagesDirFd = 99999,
-            o => o.WorkDirFd = 99999, o => o.EmptyNs = 1, o => o.ConfigFile = "/nonexistent",
+            o => o.WorkDirFd = 99999, o => o.EmptyNs = 1,
         })
         {
             CriuResp response = Ask(request.Dump(NoProcess, mistake));
