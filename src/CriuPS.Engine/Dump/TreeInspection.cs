@@ -103,6 +103,12 @@ internal sealed class TreeInspection
             }
 
             Inspection inspection = Inspection.Of(proc, _options, _own, frozen: false);
+            if (index > 0 && inspection.Stat is { IsZombie: true, Threads: <= 1 } ended)
+            {
+                _zombies.Add(ended);
+                return;
+            }
+
             directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
             _processes.Add(inspection);
         }
