@@ -96,7 +96,7 @@ internal static partial class ProcSnapshot
         lines.AddRange(Lines($"/proc/{pid}/numa_maps").Select(line => "numa " + string.Join(' ', line.Split(' ').Take(2))));
     }
 
-    // A pipe has a new inode: it is told by the order in which pipes appear, so that ends of one pipe still show as such.
+    // A file of /proc has an inode for the moment. A pipe has a new one: it is told by the order in which pipes appear, so that ends of one pipe still show as such.
     private static void AddDescriptors(List<string> lines, int pid, Dictionary<string, int> deleted)
     {
         List<string> pipes = [];
@@ -105,7 +105,7 @@ internal static partial class ProcSnapshot
         foreach (int fd in Numbers($"/proc/{pid}/fd"))
         {
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
-            bool pipe = target.StartsWith("pipe:"), newInode = pipe || target == "anon_inode:[pidfd]";
+            bool pipe = target.StartsWith("pipe:"), newInode = pipe || target == "anon_inode:[pidfd]" || target.StartsWith("/proc/");
             if (pipe && !pipes.Contains(target))
             {
                 pipes.Add(target);
