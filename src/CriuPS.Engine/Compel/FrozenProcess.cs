@@ -63,6 +63,13 @@ internal sealed class FrozenProcess : IDisposable
         return _tasks.Count > 0 && Leader.Tid == Pid;
     }
 
+    /// <summary>Lets a task go that is none of the program: a worker of the kernel, which is listed among the threads.</summary>
+    public void LetGo(Tracee worker)
+    {
+        worker.Release();
+        _tasks.Remove(worker);
+    }
+
     /// <summary>Lets every task run on with what it had.</summary>
     public void Release()
     {

@@ -3,6 +3,7 @@ using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Objects.Timers;
+using CriuPS.Engine.Objects.Uring;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
@@ -17,6 +18,7 @@ internal sealed class Inspection
     private static readonly RegularFile s_named = new();
 
     private readonly List<Refusal> _refusals = [];
+    private readonly List<Mapping> _rings = [];
     private readonly DumpOptions _options;
 
     private Inspection(ProcDirectory proc, DumpOptions options)
@@ -34,6 +36,9 @@ internal sealed class Inspection
     public ProcStatus Status { get; }
 
     public IReadOnlyList<Mapping> Mappings { get; private set; } = [];
+
+    /// <summary>Mappings of io_uring's rings, which are none of <see cref="Mappings"/>.</summary>
+    public IReadOnlyList<Mapping> Rings => _rings;
 
     /// <summary>The files behind mappings, by device and inode.</summary>
     public Dictionary<(uint Major, uint Minor, ulong Inode), OpenFile> MappedFiles { get; } = [];
@@ -121,6 +126,12 @@ internal sealed class Inspection
         foreach (SmapsEntry entry in ProcSmaps.ReadFlags(Proc))
         {
             Mapping mapping = new(entry);
+            if (mapping.IsRing)
+            {
+                _rings.Add(mapping);
+                continue;
+            }
+
             mappings.Add(mapping);
             if (mapping.Objection() is { } objection)
             {
@@ -164,6 +175,11 @@ internal sealed class Inspection
     /// <summary>Looks at the descriptors together with those of the other processes.</summary>
     public void CheckFiles(TreeFiles tree)
     {
+        foreach (Mapping ring in Rings.Where(ring => !tree.All.Any(f => f.Status.st_ino == ring.Vma.Inode && RingFile.Is(f))))
+        {
+            Refuse(ring.ToString(), "it is a ring of io_uring that is open in no descriptor any more", "let the program unmap it");
+        }
+
         foreach (OpenFile file in Files.Where(f => !tree.IsExternal(f)))
         {
             if (FileKinds.Find(file) is not { } kind)

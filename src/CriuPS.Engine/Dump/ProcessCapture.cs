@@ -6,6 +6,7 @@ using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Cpu;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Objects.Uring;
 using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
@@ -35,9 +36,15 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Reads the registers of every task by ptrace.</summary>
     public void SaveRegisters()
     {
-        foreach (Tracee task in frozen.Tasks)
+        foreach (Tracee task in frozen.Tasks.ToList())
         {
             TaskRegisters registers = task.Save();
+            if (IsWorker(task.Architecture, registers.General))
+            {
+                frozen.LetGo(task);
+                continue;
+            }
+
             if (RegistersX64.UnknownComponents(registers.Extended) is not 0 and ulong unknown)
             {
                 throw new RefusedException([NewRefusal(
@@ -45,6 +52,10 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             }
         }
     }
+
+    // The kernel gives threads of its own, such as those of io_uring, neither code nor stack (arch/x86/kernel/process.c, copy_thread).
+    private static bool IsWorker(IArchitecture architecture, byte[] general) =>
+        architecture.InstructionPointer(general) == 0 && architecture.StackPointer(general) == 0;
 
     /// <summary>Whether one of its tasks sits in a wait whose time only the kernel knows.</summary>
     public bool NeedsRestartBlocks => frozen.Tasks.Any(InterruptedWait.NeedsBlock);
@@ -129,6 +140,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         {
             TaskQuestions questions = new(parasite, _process!);
             questions.Ask();
+            AwaitRings(questions);
             if (CanWriteItself() && _runs.Any(r => r.Direct))
             {
                 questions.WritePages(pagesFile, _runs, written);
@@ -142,6 +154,25 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         tracer.Cancellation.ThrowIfCancellationRequested();
         CopyRest(pagesFile);
         PageContent.WriteMap(images, frozen.Pid, pagesId, _runs);
+    }
+
+    // Requests of io_uring that are done are completed by the tasks themselves, when they leave the kernel. After that nothing more changes memory.
+    private void AwaitRings(TaskQuestions questions)
+    {
+        const int Patience = 20, Pause = 10;
+        int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
+        for (int tries = 0; rings.Length > 0 && KernelRings.InFlight(Pid) is > 0 and long left; tries++)
+        {
+            if (tries == Patience)
+            {
+                throw new RefusedException([NewRefusal(
+                    $"fd {rings[0]} -> io_uring", $"{left} requests are on their way and do not end", "let the program wait for them, or cancel them")]);
+            }
+
+            Thread.Sleep(tries == 0 ? 0 : Pause);
+            questions.CompleteRequests(rings);
+            FindPages();
+        }
     }
 
     /// <summary>Writes the images of the process.</summary>

@@ -13,11 +13,13 @@ namespace CriuPS.Engine.Dump;
 /// <param name="process">The process.</param>
 internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 {
-    private const int LeaderProgram = 24 << 10, ThreadProgram = 4 << 10, WriteProgram = 128 << 10;
+    private const int LeaderProgram = 24 << 10, ThreadProgram = 4 << 10, CompletionProgram = 2 << 10, MostRings = 8, WriteProgram = 128 << 10;
+
+    private List<(Tracee, SyscallProgram)>? _completions;
 
     /// <summary>Bytes that the parasite of a process needs.</summary>
     public static int Room(ProcessDump process) =>
-        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t))) + WriteProgram;
+        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + WriteProgram;
 
     /// <summary>Asks all tasks at once.</summary>
     public void Ask()
@@ -44,6 +46,22 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
         {
             AlternateStack.Save(task, parasite.AlternateStack(task.Task));
         }
+    }
+
+    /// <summary>Lets all tasks complete those of their requests to io_uring that are done.</summary>
+    public void CompleteRequests(int[] rings)
+    {
+        _completions ??= [.. process.Tasks.Select(task => (task.Task, parasite.NewProgram(task.Task, CompletionProgram)))];
+        foreach ((_, SyscallProgram program) in _completions)
+        {
+            program.Clear();
+            foreach (int ring in rings.Take(MostRings))
+            {
+                program.Try("io_uring_enter", SyscallNumber.io_uring_enter, ring, 0, 0, IoUring.IORING_ENTER_GETEVENTS, 0, 0);
+            }
+        }
+
+        parasite.Run(_completions);
     }
 
     /// <summary>Lets the process write its own pages.</summary>

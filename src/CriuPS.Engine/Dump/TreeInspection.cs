@@ -147,6 +147,7 @@ internal sealed class TreeInspection
     {
         Files = new TreeFiles([.. _processes.SelectMany(p => p.Files)], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob)
         {
+            Rings = [.. _processes.SelectMany(p => p.Rings.Select(ring => (p.Stat.Pid, ring)))],
             External = _options.External, PipesMayEndOutside = _options.PipesMayEndOutside,
         };
         foreach (Inspection process in _processes)

@@ -45,16 +45,26 @@ internal static unsafe class Bpf
         public uint target_fd;
         public uint attach_type;
         public uint flags;
+        public ulong iter_info;
+        public ulong iter_info_len;
     }
 
     /// <summary>Runs an iterator's program over all objects of its kind; the result is what it wrote.</summary>
     /// <param name="instructions">The program, struct bpf_insn each.</param>
     /// <param name="function">The BTF number of the iterator (bpf_iter_task, say).</param>
+    /// <param name="pid">The process that all of them belong to (since Linux 6.1); 0 for all processes.</param>
     /// <exception cref="Errors.KernelException">The caller lacks CAP_BPF and CAP_PERFMON, or the kernel the iterator.</exception>
-    public static byte[] Iterate(ReadOnlySpan<ulong> instructions, int function)
+    public static byte[] Iterate(ReadOnlySpan<ulong> instructions, int function, int pid = 0)
     {
         using SafeFileHandle program = Load(instructions, function);
-        link_create_attr link = new() { prog_fd = (uint)program.DangerousGetHandle(), attach_type = BPF_TRACE_ITER };
+
+        // union bpf_iter_link_info: tid, pid, pid_fd.
+        int* info = stackalloc int[4] { 0, pid, 0, 0 };
+        link_create_attr link = new()
+        {
+            prog_fd = (uint)program.DangerousGetHandle(), attach_type = BPF_TRACE_ITER, iter_info = pid == 0 ? 0 : (ulong)info,
+            iter_info_len = pid == 0 ? 0u : 4 * sizeof(int),
+        };
         using SafeFileHandle attached = Call(BPF_LINK_CREATE, &link, sizeof(link_create_attr), "bpf(BPF_LINK_CREATE)");
         ulong create = (uint)attached.DangerousGetHandle();
         using SafeFileHandle iterator = Call(BPF_ITER_CREATE, &create, sizeof(ulong), "bpf(BPF_ITER_CREATE)");

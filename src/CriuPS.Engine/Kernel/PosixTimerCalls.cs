@@ -32,6 +32,15 @@ internal static unsafe class PosixTimerCalls
     public static bool CanChooseIds() =>
         !Syscall.IsError(Syscall.Invoke(SyscallNumber.prctl, Prctl.PR_TIMER_CREATE_RESTORE_IDS, Prctl.PR_TIMER_CREATE_RESTORE_IDS_GET));
 
+    /// <summary>How often in a second the kernel's own clock ticks (CONFIG_HZ): the resolution of the coarse clock tells it (clock_getres(2)).</summary>
+    public static long TicksPerSecond()
+    {
+        const int CLOCK_MONOTONIC_COARSE = 6;
+        timespec time;
+        Syscall.Check(Syscall.Invoke(SyscallNumber.clock_getres, CLOCK_MONOTONIC_COARSE, (long)&time), "clock_getres(CLOCK_MONOTONIC_COARSE)");
+        return 1_000_000_000 / time.tv_nsec;
+    }
+
     /// <summary>What a clock shows.</summary>
     public static timespec ClockGetTime(int clock)
     {

@@ -116,6 +116,21 @@ internal sealed class ProcessRestore : IDisposable
         return PidFd.GetFd(pidfd, (int)descriptor.Fd);
     }
 
+    /// <summary>Lets it make a file that only it can make; null where it is not the one.</summary>
+    /// <returns>The open file.</returns>
+    public SafeFileHandle? MakeInside(SavedFiles files, FdinfoEntry descriptor)
+    {
+        FileEntry entry = files[descriptor.Id, $"fd {descriptor.Fd}"];
+        Dictionary<int, RemoteBatch> batches = _tasks.ToDictionary(t => t.Task.Tid, t => t.Batch);
+        if (!FileKinds.Find(entry.Type)!.MakeInside(entry, descriptor, batches, files.Opening))
+        {
+            return null;
+        }
+
+        using SafeFileHandle pidfd = PidFd.Open(_saved.Pid);
+        return PidFd.GetFd(pidfd, (int)descriptor.Fd);
+    }
+
     /// <summary>Puts another file at the place of a descriptor.</summary>
     public void Replace(SafeFileHandle file, FdinfoEntry descriptor)
     {

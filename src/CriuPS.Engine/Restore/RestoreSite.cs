@@ -64,8 +64,9 @@ internal sealed class RestoreSite
         (int Leader, int Thread) rooms = (Aligned(UsualLeaderRoom + large), Aligned(UsualThreadRoom + large));
         int dataSize = PageAligned(rooms.Leader + (tree.Processes.Max(p => p.Cores.Count) - 1) * rooms.Thread);
         IEnumerable<(ulong, ulong)> used = tree.Processes.SelectMany(p => p.Mm.Vmas).Select(v => (v.Start, v.End));
+        IEnumerable<(ulong, ulong)> rings = tree.Files.Opening.OwnFiles.SelectMany(f => f.Uring?.Mappings ?? []).Select(m => (m.Start, m.End));
         ulong hole = AddressHole.Find(
-            [.. own.Select(v => (v.Start, v.End)), .. used], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
+            [.. own.Select(v => (v.Start, v.End)), .. used, .. rings], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
             tree.Processes.Any(p => p.IsCompat));
         Arena arena = Arena.Create(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole);
         ulong limit = ProcLimits.Read(proc)[(int)ResourceKind.OpenFiles].Soft;

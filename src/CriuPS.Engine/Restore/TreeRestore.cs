@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Signals;
-using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Options;
 using Microsoft.Win32.SafeHandles;
 
@@ -177,6 +178,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         }
 
         RestoreTerminals();
+        MakeInside();
         LateFiles.Open(Processes.Where(p => p.OwnsDescriptors), saved.Files);
 
         // In the order of the dump: what a file was saved with are numbers of the first process that had it.
@@ -237,6 +239,38 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         else
         {
             opened[descriptor.Id] = process.OpenSessionTerminal((int)entry.Tty.Flags, descriptor);
+        }
+    }
+
+    // Files that belong to their maker's memory: that process makes them, and then they take the places of what kept their numbers elsewhere.
+    private void MakeInside()
+    {
+        Dictionary<uint, SafeFileHandle> made = [];
+        List<(ProcessRestore Process, FdinfoEntry Descriptor)> all =
+            [.. Processes.SelectMany(p => p.Saved.Descriptors.Where(d => d.Type == FdTypes.Ext).Select(d => (p, d)))];
+        try
+        {
+            foreach ((ProcessRestore process, FdinfoEntry descriptor) in all)
+            {
+                if (!made.ContainsKey(descriptor.Id) && process.MakeInside(saved.Files, descriptor) is { } handle)
+                {
+                    made.Add(descriptor.Id, handle);
+                }
+            }
+
+            foreach ((ProcessRestore process, FdinfoEntry descriptor) in all.Where(a => a.Process.OwnsDescriptors))
+            {
+                SafeFileHandle handle = made.GetValueOrDefault(descriptor.Id) ?? throw new ImageException(
+                    ImageException.MalformedEntry, "criups-files", 0, $"the process that made file {descriptor.Id} does not have it");
+                process.Replace(handle, descriptor);
+            }
+        }
+        finally
+        {
+            foreach (SafeFileHandle handle in made.Values)
+            {
+                handle.Dispose();
+            }
         }
     }
 

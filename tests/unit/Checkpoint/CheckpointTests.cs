@@ -35,6 +35,7 @@ public sealed class CheckpointTests
     [InlineData("signals", true)]
     [InlineData("notify", true)]
     [InlineData("odd_files", true)]
+    [InlineData("rings", false)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("files", true)]

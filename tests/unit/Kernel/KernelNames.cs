@@ -49,6 +49,9 @@ internal static class KernelNames
         ["PR_TIMER_CREATE_RESTORE_IDS_GET"] = (2, "include/uapi/linux/prctl.h of 6.15"),
         ["UFFD_FEATURE_WP_UNPOPULATED"] = (1 << 13, "include/uapi/linux/userfaultfd.h of 6.4"),
         ["UFFD_FEATURE_WP_ASYNC"] = (1 << 15, "include/uapi/linux/userfaultfd.h of 6.7"),
+        ["IORING_SETUP_NO_MMAP"] = (1 << 14, "include/uapi/linux/io_uring.h of 6.5"),
+        ["IORING_SETUP_NO_SQARRAY"] = (1 << 16, "include/uapi/linux/io_uring.h of 6.6"),
+        ["IORING_TIMEOUT_MULTISHOT"] = (1 << 6, "include/uapi/linux/io_uring.h of 6.4"),
         ["FAN_PRE_ACCESS"] = (0x100000, "include/uapi/linux/fanotify.h of 6.14"),
         ["SIOCUNIXFILE"] = (0x89e0, "include/uapi/linux/un.h, which does not get along with sys/un.h"),
         ["TFD_IOC_SET_TICKS"] = (0x40085400, "include/uapi/linux/timerfd.h, which does not get along with fcntl.h"),
@@ -113,7 +116,7 @@ internal static class KernelNames
         };
         _Static_assert(offsetof(struct prog_load_attr, expected_attach_type) == offsetof(union bpf_attr, expected_attach_type), "bpf_attr");
         _Static_assert(offsetof(struct prog_load_attr, attach_btf_id) == offsetof(union bpf_attr, attach_btf_id), "bpf_attr");
-        struct link_create_attr { __u32 prog_fd, target_fd, attach_type, flags; };
+        struct link_create_attr { __u32 prog_fd, target_fd, attach_type, flags; __u64 iter_info, iter_info_len; };
         _Static_assert(offsetof(struct link_create_attr, flags) == offsetof(union bpf_attr, link_create.flags) - offsetof(union bpf_attr, link_create), "bpf_attr");
         struct BirthArguments { long descriptor; void *path, *arguments, *environment; }; // ours: src/CriuPS.Assembler/BirthX64.cs
         #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst

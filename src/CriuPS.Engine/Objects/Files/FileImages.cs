@@ -22,6 +22,7 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     private readonly ImageWriter _locks = set.CreateWriter(ImageType.FileLocks);
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData), _namedPipesData = set.CreateWriter(ImageType.FifoData);
+    private readonly ImageWriter _ownFiles = set.CreateWriter(ImageType.CriupsFiles);
     private readonly ImageWriter _packets = set.CreateWriter(ImageType.CriupsPipes);
     private uint _lastId;
 
@@ -80,6 +81,8 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <param name="isFirst">Whether a descriptor is the first of its open file.</param>
     public void WriteLocks(IReadOnlyList<OpenFile> table, Func<OpenFile, bool> isFirst) => FileLocks.Save(table, isFirst, _locks);
 
+    public void WriteOwn(CriupsFileEntry entry) => _ownFiles.Write(entry);
+
     public void WritePackets(CriupsPipeEntry entry) => _packets.Write(entry);
 
     /// <summary>Saves what is in a pipe.</summary>
@@ -113,6 +116,8 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     private ILookup<uint, CriupsPipeEntry>? _packets;
 
     private ILookup<uint, CriupsNotifyEntry>? _notify;
+
+    private Dictionary<uint, CriupsFileEntry>? _ownFiles;
 
     /// <summary>Files that have lost their name.</summary>
     public RemapOpening Remaps { get; } = new(set, cancellation);
@@ -184,6 +189,12 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     /// <summary>What a file that watches has beyond its entry; null for nothing.</summary>
     public CriupsNotifyEntry? Notify(uint id) => (_notify ??= set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id))[id].FirstOrDefault();
+
+    /// <summary>All files of kinds that CRIU does not know.</summary>
+    public IReadOnlyCollection<CriupsFileEntry> OwnFiles => (_ownFiles ??= set.ReadAll<CriupsFileEntry>(ImageType.CriupsFiles).ToDictionary(f => f.Id)).Values;
+
+    /// <summary>What a file of a kind that CRIU does not know is; null for another one.</summary>
+    public CriupsFileEntry? Own(uint id) => OwnFiles.Count == 0 ? null : _ownFiles!.GetValueOrDefault(id);
 
     /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
     public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));

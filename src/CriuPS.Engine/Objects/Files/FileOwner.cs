@@ -105,7 +105,7 @@ internal static class FileOwner
 
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
-        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
+        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Ext?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
 
     private static void RefuseForeign(OpenFile file, f_owner_ex owner, TreeFiles tree)
     {

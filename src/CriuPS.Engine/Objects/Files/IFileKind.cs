@@ -30,6 +30,14 @@ internal interface IFileKind
     /// <summary>Opens the file as it was.</summary>
     SafeFileHandle Open(FileEntry entry, FileOpening opening);
 
+    /// <summary>Makes a file that only a process itself can make; what <see cref="Open"/> gave keeps its number until then.</summary>
+    /// <param name="entry">The file.</param>
+    /// <param name="descriptor">A descriptor of it.</param>
+    /// <param name="tasks">The system calls of the tasks of the process that has that, by tid.</param>
+    /// <param name="opening">What files share.</param>
+    /// <returns>Whether it was made, by this process.</returns>
+    bool MakeInside(FileEntry entry, FdinfoEntry descriptor, IReadOnlyDictionary<int, Compel.RemoteBatch> tasks, FileOpening opening) => false;
+
     /// <summary>Adds what only a process can do that has the file, when all descriptors of all processes are in their places.</summary>
     /// <param name="entry">The file.</param>
     /// <param name="fd">Its number in the first process that has it.</param>
@@ -46,7 +54,7 @@ internal static class FileKinds
     public static IReadOnlyList<IFileKind> All { get; } = 
     [
         new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
-        new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ServiceSocket(),
+        new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new ServiceSocket(),
     ];
 
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));

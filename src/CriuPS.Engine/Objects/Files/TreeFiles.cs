@@ -14,6 +14,8 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
 
     private readonly ILookup<int, OpenFile> _byPid = files.ToLookup(f => f.Pid);
 
+    private readonly Dictionary<int, IReadOnlyDictionary<int, Uring.RingState>> _rings = [];
+
     private HashSet<int>? _masters;
 
     /// <summary>No descriptors at all.</summary>
@@ -24,6 +26,20 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
 
     /// <summary>Whether a terminal whose master is outside may be that of the restore's caller.</summary>
     public bool MayUseCallersTerminal => shellJob;
+
+    /// <summary>Where rings of io_uring are mapped.</summary>
+    public IReadOnlyList<(int Pid, Memory.Mapping Mapping)> Rings { get; init; } = [];
+
+    /// <summary>What the kernel keeps of rings behind a descriptor; asked once for all of a process.</summary>
+    public Uring.RingState RingOf(OpenFile file)
+    {
+        if (!_rings.TryGetValue(file.Pid, out IReadOnlyDictionary<int, Uring.RingState>? states))
+        {
+            states = _rings[file.Pid] = Uring.KernelRings.Of(file.Pid, OfProcess(file.Pid).Where(Uring.RingFile.Is).Select(f => f.Fd));
+        }
+
+        return states[file.Fd];
+    }
 
     /// <summary>Names of files that are left out, because whoever restores brings them along.</summary>
     public IReadOnlyCollection<string> External { get; init; } = [];

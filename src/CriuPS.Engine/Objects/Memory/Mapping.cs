@@ -41,6 +41,9 @@ internal sealed class Mapping
 
     public bool HasFile => (Status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0;
 
+    /// <summary>Whether rings of io_uring are behind it, which come back with their descriptor.</summary>
+    public bool IsRing => Vma.Path.Bytes.SequenceEqual("anon_inode:[io_uring]"u8);
+
     /// <summary>Whether memory without a name is behind it (<see cref="SharedMemory"/>).</summary>
     public bool IsSharedMemory => (Status & VmaStatus.MemFd) != 0;
 

@@ -1,0 +1,132 @@
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>
+/// A BPF program for an iterator that copies words of the kernel's memory into a row, one row for each object (instruction set:
+/// Documentation/bpf/standardization/instruction-set.rst). The first words of a row come from what the iterator gives; each further one is read at a
+/// distance from an address that an earlier word has. What cannot be read is 0.
+/// </summary>
+internal sealed class BpfRow
+{
+    // struct bpf_insn: 8 bits of code, 4 of the target register, 4 of the source register, 16 of offset, 32 of a constant.
+    private const byte LoadWord = 0x79, LoadHalf = 0x61, StoreWord = 0x7b, Move = 0xbf, MoveConstant = 0xb7, AddConstant = 0x07, Call = 0x85, Exit = 0x95;
+    private const byte JumpIfEqual = 0x15;
+    private const int FrameSize = 512, ProbeReadKernel = 113, SequenceWrite = 127, FramePointer = 10, Context = 6, Object = 7;
+
+    private readonly List<ulong> _code = [];
+    private readonly List<int> _toEnd = [];
+    private readonly int _words;
+    private int _next;
+
+    /// <param name="words">How many words a row has; at most 62.</param>
+    public BpfRow(int words)
+    {
+        _words = words;
+        Add(Move, Context, 1);
+    }
+
+    /// <summary>Takes an object of the iterator; without it there is no row.</summary>
+    /// <param name="offset">Where the iterator has its address.</param>
+    public BpfRow Of(int offset)
+    {
+        Add(LoadWord, Object, Context, offset);
+        _toEnd.Add(_code.Count);
+        Add(JumpIfEqual, Object);
+        return this;
+    }
+
+    /// <summary>A word that the iterator has itself.</summary>
+    public int FromIterator(int offset) => Store(LoadHalf, Context, offset);
+
+    /// <summary>A word of the object.</summary>
+    public int FromObject(int offset) => Store(LoadWord, Object, offset);
+
+    /// <summary>The object's own address.</summary>
+    public int ObjectItself()
+    {
+        Add(StoreWord, FramePointer, Object, At(_next));
+        return _next++;
+    }
+
+    /// <summary>A word at a distance from an address.</summary>
+    /// <param name="word">Which word of the row has the address.</param>
+    /// <param name="offset">The distance in bytes.</param>
+    public int FromAddress(int word, int offset)
+    {
+        Add(LoadWord, 3, FramePointer, At(word));
+        return Read(offset);
+    }
+
+    /// <summary>A word at an address that is known.</summary>
+    public int FromConstant(ulong address)
+    {
+        AddConstantAddress(address);
+        return Read(0);
+    }
+
+    /// <summary>A word at an address that is the sum of two words.</summary>
+    public int FromSum(int first, int second)
+    {
+        const byte AddRegister = 0x0f;
+        Add(LoadWord, 3, FramePointer, At(first));
+        Add(LoadWord, 4, FramePointer, At(second));
+        Add(AddRegister, 3, 4);
+        return Read(0);
+    }
+
+    /// <summary>The program.</summary>
+    public ulong[] Finish()
+    {
+        for (; _next < _words; _next++)
+        {
+            Add(MoveConstant, 3);
+            Add(StoreWord, FramePointer, 3, At(_next));
+        }
+
+        // seq_write(context->meta->seq, row, size)
+        Add(LoadWord, 1, Context, 0);
+        Add(LoadWord, 1, 1, 0);
+        Add(Move, 2, FramePointer);
+        Add(AddConstant, 2, constant: At(0));
+        Add(MoveConstant, 3, constant: _words * sizeof(ulong));
+        Add(Call, constant: SequenceWrite);
+        foreach (int jump in _toEnd)
+        {
+            _code[jump] |= (ulong)(ushort)(_code.Count - jump - 1) << 16;
+        }
+
+        Add(MoveConstant, 0);
+        Add(Exit);
+        return [.. _code];
+    }
+
+    private int Store(byte load, int from, int offset)
+    {
+        Add(load, 3, from, offset);
+        Add(StoreWord, FramePointer, 3, At(_next));
+        return _next++;
+    }
+
+    // Register 3 has the address.
+    private int Read(int offset)
+    {
+        Add(Move, 1, FramePointer);
+        Add(AddConstant, 1, constant: At(_next));
+        Add(MoveConstant, 2, constant: sizeof(ulong));
+        Add(AddConstant, 3, constant: offset);
+        Add(Call, constant: ProbeReadKernel);
+        return _next++;
+    }
+
+    // A constant of 64 bits takes two instructions.
+    private void AddConstantAddress(ulong address)
+    {
+        const byte LoadConstant = 0x18;
+        Add(LoadConstant, 3, constant: (int)(uint)address);
+        _code.Add((address >> 32) << 32);
+    }
+
+    private int At(int word) => word * sizeof(ulong) - FrameSize;
+
+    private void Add(byte code, int target = 0, int source = 0, int offset = 0, int constant = 0) =>
+        _code.Add(code | ((ulong)target << 8) | ((ulong)source << 12) | ((ulong)(ushort)(short)offset << 16) | ((ulong)(uint)constant << 32));
+}

@@ -1,0 +1,249 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+
+namespace CriuPS.Engine.Objects.Uring;
+
+/// <summary>
+/// Asks the kernel of the rings of a process. fdinfo tells neither how they were made nor whether requests are on their way, so BPF programs read the very
+/// structures: an iterator gives every open file of the process, another one every task, and BTF says where the members are. The names of members are those of
+/// Linux 6.13 and later (struct io_ring_ctx, struct io_uring_task); a kernel with others is refused.
+/// </summary>
+internal sealed class KernelRings
+{
+    private const string TypesUnknown = "KernelTypesUnknown";
+    private const int FileRow = 46, NodesAtOnce = 18, ProcessorsAtOnce = 16;
+
+    /// <summary>The lowest bits of a registered file's address say something else (io_uring/filetable.h, FFS_MASK).</summary>
+    private const ulong AddressMask = ~7UL;
+
+    private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
+    private static readonly Lazy<ulong> s_processorOffsets = new(FindProcessorOffsets);
+
+    // Members that must be as in new rings, and what they are about.
+    private static readonly (string Member, string What)[] s_foreign =
+    [
+        ("personalities.xa_head", "credentials (personalities)"), ("io_bl_xa.xa_head", "buffers that the kernel chooses from (provided buffers)"),
+        ("zcrx_ctxs.xa_head", "queues of a network device"), ("param_region.nr_pages", "a memory region"), ("napi_busy_poll_dt", "busy polling of a network"),
+    ];
+
+    private readonly int _pid;
+    private readonly KernelTypes _types;
+    private bool _registersRings;
+
+    private KernelRings(int pid, KernelTypes types) => (_pid, _types) = (pid, types);
+
+    /// <summary>The rings of a process, by descriptor.</summary>
+    /// <param name="pid">The process.</param>
+    /// <param name="fds">Its descriptors of rings.</param>
+    /// <exception cref="CriuException">The kernel does not tell.</exception>
+    public static IReadOnlyDictionary<int, RingState> Of(int pid, IEnumerable<int> fds) => Ask(pid, rings => rings.Read([.. fds]));
+
+    /// <summary>How many requests of a process's tasks are on their way.</summary>
+    public static long InFlight(int pid) => Ask(pid, rings => rings.CountInFlight());
+
+    private static T Ask<T>(int pid, Func<KernelRings, T> ask)
+    {
+        try
+        {
+            return ask(new KernelRings(pid, s_types.Value));
+        }
+        catch (KernelException e) when (e.Errno is Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS)
+        {
+            throw Unknown(e.Message, e);
+        }
+        catch (CriuException e) when (e.Id == TypesUnknown)
+        {
+            throw Unknown(e.Message, e);
+        }
+    }
+
+    private static CriuException Unknown(string reason, Exception? inner) => new(
+        "KernelDoesNotTell", CriuErrorKind.NotSupported, $"the kernel does not tell of io_uring: {reason}", inner)
+    {
+        Remedy = "CAP_BPF and CAP_PERFMON, and Linux 6.13 with CONFIG_DEBUG_INFO_BTF, are needed; or let the program close its rings",
+    };
+
+    private int At(string member) => _types.OffsetOf("io_ring_ctx", member.Split('.'));
+
+    private bool Has(string member)
+    {
+        try
+        {
+            return At(member) >= 0;
+        }
+        catch (CriuException e) when (e.Id == TypesUnknown)
+        {
+            // What a kernel does not know cannot have been set.
+            return false;
+        }
+    }
+
+    private Dictionary<int, RingState> Read(HashSet<int> fds)
+    {
+        BpfRow row = new(FileRow);
+        row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
+        int fd = row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd")), file = row.ObjectItself();
+        int context = row.FromObject(_types.OffsetOf("file", "private_data"));
+        Dictionary<string, int> words = [];
+        foreach (string member in Members().Where(Has))
+        {
+            words[member] = row.FromAddress(context, At(member));
+        }
+
+        AddPointed(row, words);
+        List<ulong[]> rows = Run(row, "bpf_iter_task_file", FileRow);
+        Dictionary<ulong, int> byFile = [], byPrivate = [];
+        foreach (ulong[] r in rows)
+        {
+            byFile.TryAdd(r[file], (int)r[fd]);
+            byPrivate.TryAdd(r[context], (int)r[fd]);
+        }
+
+        ulong memory = OwnMemory();
+        Dictionary<int, RingState> found = [];
+        foreach (ulong[] r in rows.Where(r => fds.Contains((int)r[fd])))
+        {
+            ulong Word(string member) => words.TryGetValue(member, out int at) ? r[at] : 0;
+            found.Add((int)r[fd], State((int)r[fd], Word, memory, byFile, byPrivate));
+        }
+
+        return found;
+    }
+
+    private static IEnumerable<string> Members() =>
+    [
+        "flags", "sq_entries", "cq_entries", "cached_sq_head", "cached_cq_tail", "ring_region.nr_pages", "sq_region.nr_pages", "sq_thread_idle", "sq_data",
+        "submitter_task", "mm_account", "io_ev_fd", "file_table.data.nr", "file_table.data.nodes", "file_alloc_start", "file_alloc_end",
+        "buf_table.nr", "buf_table.nodes", "restrictions.registered", "iowq_limits", "clockid", .. s_foreign.Select(f => f.Member),
+    ];
+
+    private void AddPointed(BpfRow row, Dictionary<string, int> words)
+    {
+        words["processor"] = row.FromAddress(words["sq_data"], _types.OffsetOf("io_sq_data", "sq_cpu"));
+        words["submitter"] = row.FromAddress(words["submitter_task"], _types.OffsetOf("task_struct", "pid"));
+        words["event"] = row.FromAddress(words["io_ev_fd"], _types.OffsetOf("io_ev_fd", "cq_ev_fd"));
+        words["event async"] = row.FromAddress(words["io_ev_fd"], _types.OffsetOf("io_ev_fd", "eventfd_async"));
+    }
+
+    private RingState State(int fd, Func<string, ulong> word, ulong memory, Dictionary<ulong, int> byFile, Dictionary<ulong, int> byPrivate)
+    {
+        uint flags = (uint)word("flags");
+        int files = (int)(uint)word("file_table.data.nr"), buffers = (int)(uint)word("buf_table.nr");
+        (List<ulong> registered, bool fileTags) = Nodes(fd, "file_table.data.nodes", files, "file_ptr");
+        (_, bool bufferTags) = Nodes(fd, "buf_table.nodes", buffers, "buf");
+        ulong events = word("io_ev_fd") == 0 ? 0 : word("event");
+        string? unknown = s_foreign.FirstOrDefault(f => (f.Member.EndsWith("nr_pages") ? (uint)word(f.Member) : word(f.Member)) != 0).What
+            ?? ((byte)word("restrictions.registered") != 0 ? "restrictions"
+            : _registersRings ? "descriptors of rings that are registered themselves"
+            : fileTags || bufferTags ? "tags of registered files or buffers"
+            : (word("iowq_limits") & 0xffffffff) != 0 || word("iowq_limits") >> 32 != 0 ? "limits of workers"
+            : (uint)word("clockid") is not 1 and not 0 ? "another clock"
+            : (uint)word("file_alloc_start") != 0 || ((uint)word("file_alloc_end") is var end && end != 0 && end != (uint)files) ? "a range for registered files"
+            : null);
+        return new RingState
+        {
+            Fd = fd, Flags = flags, SqEntries = (uint)word("sq_entries"), CqEntries = (uint)word("cq_entries"), SqHead = (uint)word("cached_sq_head"),
+            CqTail = (uint)word("cached_cq_tail"), RingsLength = (int)(uint)word("ring_region.nr_pages") * Kernel.Memory.PageSize,
+            RequestsLength = (int)(uint)word("sq_region.nr_pages") * Kernel.Memory.PageSize, ThreadIdle = Milliseconds((uint)word("sq_thread_idle")),
+            ThreadProcessor = (int)(uint)word("processor"), Submitter = word("submitter_task") == 0 ? 0 : (int)(uint)word("submitter"),
+            IsOwn = word("mm_account") == memory,
+            EventFd = events == 0 ? null : byPrivate.GetValueOrDefault(events, -1), EventAsync = (word("event async") & 1) != 0,
+            Files = [.. registered.Select(f => f == 0 ? -1 : byFile.GetValueOrDefault(f & AddressMask, -2))], Buffers = buffers, Unknown = unknown,
+        };
+    }
+
+    private static uint Milliseconds(uint ticks) => (uint)(ticks * 1000L / PosixTimerCalls.TicksPerSecond());
+
+    // The address of the process's memory, and that its tasks have no rings registered for themselves (IORING_REGISTER_RING_FDS).
+    private ulong OwnMemory()
+    {
+        const int Registered = 16, Words = 2 + Registered;
+        BpfRow row = new(Words);
+        row.Of(_types.OffsetOf("bpf_iter__task", "task"));
+        int memory = row.FromObject(_types.OffsetOf("task_struct", "mm"));
+        int context = row.FromObject(_types.OffsetOf("task_struct", "io_uring"));
+        for (int i = 0; i < Registered; i++)
+        {
+            row.FromAddress(context, _types.OffsetOf("io_uring_task", "registered_rings") + i * sizeof(ulong));
+        }
+
+        List<ulong[]> rows = Run(row, "bpf_iter_task", Words);
+        _registersRings = rows.Any(r => r[context] != 0 && r.AsSpan(2).ContainsAnyExcept(0UL));
+        return rows.Select(r => r[memory]).FirstOrDefault();
+    }
+
+    // Registered files and buffers are an array of pointers to nodes.
+    private (List<ulong> Values, bool Tagged) Nodes(int fd, string array, int count, string value)
+    {
+        List<ulong> values = [];
+        bool tagged = false;
+        for (int start = 0; start < count; start += NodesAtOnce)
+        {
+            int part = Math.Min(NodesAtOnce, count - start);
+            BpfRow row = new(4 + 3 * part);
+            row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
+            row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd"));
+            int nodes = row.FromAddress(row.FromObject(_types.OffsetOf("file", "private_data")), At(array));
+            List<(int Value, int Tag)> places = [];
+            for (int i = start; i < start + part; i++)
+            {
+                int node = row.FromAddress(nodes, i * sizeof(ulong));
+                places.Add((row.FromAddress(node, _types.OffsetOf("io_rsrc_node", value)), row.FromAddress(node, _types.OffsetOf("io_rsrc_node", "tag"))));
+            }
+
+            ulong[] own = Run(row, "bpf_iter_task_file", 4 + 3 * part).First(r => (int)r[0] == fd);
+            values.AddRange(places.Select(p => own[p.Value]));
+            tagged |= places.Any(p => own[p.Tag] != 0);
+        }
+
+        return (values, tagged);
+    }
+
+    // A task takes references for requests in advance, and counts on each processor for itself (struct percpu_counter).
+    private long CountInFlight()
+    {
+        const string Task = "io_uring_task";
+        int processors = 1 + int.Parse(File.ReadAllText("/sys/devices/system/cpu/possible").Trim().Split('-', ',')[^1], CultureInfo.InvariantCulture);
+        long total = 0;
+        for (int start = 0; start < processors; start += ProcessorsAtOnce)
+        {
+            int part = Math.Min(ProcessorsAtOnce, processors - start);
+            BpfRow row = new(4 + 2 * part);
+            row.Of(_types.OffsetOf("bpf_iter__task", "task"));
+            int context = row.FromObject(_types.OffsetOf("task_struct", "io_uring"));
+            int cached = row.FromAddress(context, _types.OffsetOf(Task, "cached_refs")), count = row.FromAddress(context, _types.OffsetOf(Task, "inflight", "count"));
+            int counters = row.FromAddress(context, _types.OffsetOf(Task, "inflight", "counters"));
+            List<int> own = [];
+            for (int i = start; i < start + part; i++)
+            {
+                own.Add(row.FromSum(counters, row.FromConstant(s_processorOffsets.Value + (ulong)i * sizeof(ulong))));
+            }
+
+            foreach (ulong[] r in Run(row, "bpf_iter_task", 4 + 2 * part).Where(r => r[context] != 0))
+            {
+                total += own.Sum(at => (long)(int)(uint)r[at]) + (start == 0 ? (long)r[count] - (int)(uint)r[cached] : 0);
+            }
+        }
+
+        return total;
+    }
+
+    private List<ulong[]> Run(BpfRow row, string iterator, int words)
+    {
+        byte[] written = Bpf.Iterate(row.Finish(), _types.Function(iterator), _pid);
+        return [.. MemoryMarshal.Cast<byte, ulong>(written).ToArray().Chunk(words)];
+    }
+
+    // Where each processor's own data begin: the kernel's symbol, which /proc/kallsyms shows to the privileged.
+    private static ulong FindProcessorOffsets()
+    {
+        const string Symbol = " __per_cpu_offset";
+        string line = File.ReadLines("/proc/kallsyms").FirstOrDefault(l => l.EndsWith(Symbol, StringComparison.Ordinal)) 
+            ?? throw new CriuException(TypesUnknown, CriuErrorKind.NotSupported, $"/proc/kallsyms lacks{Symbol}");
+        ulong address = ulong.Parse(line.AsSpan(0, line.IndexOf(' ')), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        return address != 0 ? address : throw new CriuException(TypesUnknown, CriuErrorKind.NotSupported, "/proc/kallsyms hides addresses");
+    }
+}
