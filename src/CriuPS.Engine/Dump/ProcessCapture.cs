@@ -161,7 +161,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     {
         const int Patience = 20, Pause = 10;
         int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
-        for (int tries = 0; rings.Length > 0 && KernelRings.InFlight(Pid) is > 0 and long left; tries++)
+        for (int tries = 0; rings.Length > 0 && KernelRings.InFlight(Pid, rings) is not 0 and long left; tries++)
         {
             if (tries == Patience)
             {

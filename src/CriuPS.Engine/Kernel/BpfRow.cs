@@ -56,21 +56,14 @@ internal sealed class BpfRow
         return Read(offset);
     }
 
-    /// <summary>A word at an address that is known.</summary>
-    public int FromConstant(ulong address)
+    /// <summary>A word that is known.</summary>
+    public int Known(ulong value)
     {
-        AddConstantAddress(address);
-        return Read(0);
-    }
-
-    /// <summary>A word at an address that is the sum of two words.</summary>
-    public int FromSum(int first, int second)
-    {
-        const byte AddRegister = 0x0f;
-        Add(LoadWord, 3, FramePointer, At(first));
-        Add(LoadWord, 4, FramePointer, At(second));
-        Add(AddRegister, 3, 4);
-        return Read(0);
+        const byte LoadConstant = 0x18;
+        Add(LoadConstant, 3, constant: (int)(uint)value);
+        _code.Add((value >> 32) << 32);
+        Add(StoreWord, FramePointer, 3, At(_next));
+        return _next++;
     }
 
     /// <summary>The program.</summary>
@@ -115,14 +108,6 @@ internal sealed class BpfRow
         Add(AddConstant, 3, constant: offset);
         Add(Call, constant: ProbeReadKernel);
         return _next++;
-    }
-
-    // A constant of 64 bits takes two instructions.
-    private void AddConstantAddress(ulong address)
-    {
-        const byte LoadConstant = 0x18;
-        Add(LoadConstant, 3, constant: (int)(uint)address);
-        _code.Add((address >> 32) << 32);
     }
 
     private int At(int word) => word * sizeof(ulong) - FrameSize;

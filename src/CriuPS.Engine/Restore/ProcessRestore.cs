@@ -116,19 +116,34 @@ internal sealed class ProcessRestore : IDisposable
         return PidFd.GetFd(pidfd, (int)descriptor.Fd);
     }
 
-    /// <summary>Lets it make a file that only it can make; null where it is not the one.</summary>
-    /// <returns>The open file.</returns>
-    public SafeFileHandle? MakeInside(SavedFiles files, FdinfoEntry descriptor)
+    /// <summary>Lets it make a file that only it can make; false where it is not the one.</summary>
+    public bool MakeInside(SavedFiles files, FdinfoEntry descriptor)
     {
         FileEntry entry = files[descriptor.Id, $"fd {descriptor.Fd}"];
         Dictionary<int, RemoteBatch> batches = _tasks.ToDictionary(t => t.Task.Tid, t => t.Batch);
-        if (!FileKinds.Find(entry.Type)!.MakeInside(entry, descriptor, batches, files.Opening))
+        return FileKinds.Find(entry.Type)!.MakeInside(entry, descriptor, batches, files.Opening);
+    }
+
+    /// <summary>Takes an open file from a process that has it; not every file can be sent over a socket.</summary>
+    /// <param name="maker">Who has it.</param>
+    /// <param name="fd">Its number there.</param>
+    /// <param name="descriptor">Its place here.</param>
+    public void TakeFrom(ProcessRestore maker, int fd, FdinfoEntry descriptor)
+    {
+        bool closes = (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
+        SyscallProgram program = _batch.Room(5);
+        if (maker == this && fd == (int)descriptor.Fd)
         {
-            return null;
+            program.Add($"fcntl(F_SETFD) of fd {fd}", SyscallNumber.fcntl, fd, Fcntl.F_SETFD, closes ? Fcntl.FD_CLOEXEC : 0);
+            _batch.Run();
+            return;
         }
 
-        using SafeFileHandle pidfd = PidFd.Open(_saved.Pid);
-        return PidFd.GetFd(pidfd, (int)descriptor.Fd);
+        Operation process = program.Add("pidfd_open", SyscallNumber.pidfd_open, maker._saved.Pid, 0);
+        Operation taken = program.Add($"pidfd_getfd of fd {fd}", SyscallNumber.pidfd_getfd, process, fd, 0);
+        AddMove(program, taken, descriptor);
+        program.Add("close", SyscallNumber.close, process);
+        _batch.Run();
     }
 
     /// <summary>Puts another file at the place of a descriptor.</summary>

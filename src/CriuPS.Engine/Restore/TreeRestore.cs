@@ -242,35 +242,29 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         }
     }
 
-    // Files that belong to their maker's memory: that process makes them, and then they take the places of what kept their numbers elsewhere.
+    // Files that belong to their maker's memory: that process makes them, and the others take them from it, to the places of what kept their numbers.
     private void MakeInside()
     {
-        Dictionary<uint, SafeFileHandle> made = [];
+        Dictionary<uint, (ProcessRestore Maker, int Fd)> made = [];
         List<(ProcessRestore Process, FdinfoEntry Descriptor)> all =
             [.. Processes.SelectMany(p => p.Saved.Descriptors.Where(d => d.Type == FdTypes.Ext).Select(d => (p, d)))];
-        try
+        foreach ((ProcessRestore process, FdinfoEntry descriptor) in all)
         {
-            foreach ((ProcessRestore process, FdinfoEntry descriptor) in all)
+            if (!made.ContainsKey(descriptor.Id) && process.MakeInside(saved.Files, descriptor))
             {
-                if (!made.ContainsKey(descriptor.Id) && process.MakeInside(saved.Files, descriptor) is { } handle)
-                {
-                    made.Add(descriptor.Id, handle);
-                }
-            }
-
-            foreach ((ProcessRestore process, FdinfoEntry descriptor) in all.Where(a => a.Process.OwnsDescriptors))
-            {
-                SafeFileHandle handle = made.GetValueOrDefault(descriptor.Id) ?? throw new ImageException(
-                    ImageException.MalformedEntry, "criups-files", 0, $"the process that made file {descriptor.Id} does not have it");
-                process.Replace(handle, descriptor);
+                made.Add(descriptor.Id, (process, (int)descriptor.Fd));
             }
         }
-        finally
+
+        foreach ((ProcessRestore process, FdinfoEntry descriptor) in all.Where(a => a.Process.OwnsDescriptors))
         {
-            foreach (SafeFileHandle handle in made.Values)
+            if (!made.TryGetValue(descriptor.Id, out (ProcessRestore Maker, int Fd) from))
             {
-                handle.Dispose();
+                throw new ImageException(
+                    ImageException.MalformedEntry, "criups-files", 0, $"the process that made file {descriptor.Id} does not have it");
             }
+
+            process.TakeFrom(from.Maker, from.Fd, descriptor);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
@@ -8,19 +7,18 @@ namespace CriuPS.Engine.Objects.Uring;
 
 /// <summary>
 /// Asks the kernel of the rings of a process. fdinfo tells neither how they were made nor whether requests are on their way, so BPF programs read the very
-/// structures: an iterator gives every open file of the process, another one every task, and BTF says where the members are. The names of members are those of
-/// Linux 6.13 and later (struct io_ring_ctx, struct io_uring_task); a kernel with others is refused.
+/// structures: an iterator gives every open file of the process, another one its tasks, and BTF says where the members are. The names of members are those of
+/// Linux 6.13 and later (struct io_ring_ctx); a kernel with others is refused.
 /// </summary>
 internal sealed class KernelRings
 {
     private const string TypesUnknown = "KernelTypesUnknown";
-    private const int FileRow = 46, NodesAtOnce = 18, ProcessorsAtOnce = 16;
+    private const int FileRow = 46, NodesAtOnce = 18, NodesInList = 50;
 
     /// <summary>The lowest bits of a registered file's address say something else (io_uring/filetable.h, FFS_MASK).</summary>
     private const ulong AddressMask = ~7UL;
 
     private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
-    private static readonly Lazy<ulong> s_processorOffsets = new(FindProcessorOffsets);
 
     // Members that must be as in new rings, and what they are about.
     private static readonly (string Member, string What)[] s_foreign =
@@ -41,8 +39,10 @@ internal sealed class KernelRings
     /// <exception cref="CriuException">The kernel does not tell.</exception>
     public static IReadOnlyDictionary<int, RingState> Of(int pid, IEnumerable<int> fds) => Ask(pid, rings => rings.Read([.. fds]));
 
-    /// <summary>How many requests of a process's tasks are on their way.</summary>
-    public static long InFlight(int pid) => Ask(pid, rings => rings.CountInFlight());
+    /// <summary>How many requests of rings are on their way.</summary>
+    /// <param name="pid">A process.</param>
+    /// <param name="fds">Its descriptors of rings.</param>
+    public static long InFlight(int pid, IEnumerable<int> fds) => Ask(pid, rings => fds.Sum(rings.CountInFlight));
 
     private static T Ask<T>(int pid, Func<KernelRings, T> ask)
     {
@@ -202,48 +202,36 @@ internal sealed class KernelRings
         return (values, tagged);
     }
 
-    // A task takes references for requests in advance, and counts on each processor for itself (struct percpu_counter).
-    private long CountInFlight()
+    // A ring keeps the requests that it has once made; those that are not on their way wait in a list (struct io_submit_state).
+    private long CountInFlight(int fd)
     {
-        const string Task = "io_uring_task";
-        int processors = 1 + int.Parse(File.ReadAllText("/sys/devices/system/cpu/possible").Trim().Split('-', ',')[^1], CultureInfo.InvariantCulture);
-        long total = 0;
-        for (int start = 0; start < processors; start += ProcessorsAtOnce)
+        long free = 0, made = 0;
+        ulong last = 0;
+        do
         {
-            int part = Math.Min(ProcessorsAtOnce, processors - start);
-            BpfRow row = new(4 + 2 * part);
-            row.Of(_types.OffsetOf("bpf_iter__task", "task"));
-            int context = row.FromObject(_types.OffsetOf("task_struct", "io_uring"));
-            int cached = row.FromAddress(context, _types.OffsetOf(Task, "cached_refs")), count = row.FromAddress(context, _types.OffsetOf(Task, "inflight", "count"));
-            int counters = row.FromAddress(context, _types.OffsetOf(Task, "inflight", "counters"));
-            List<int> own = [];
-            for (int i = start; i < start + part; i++)
+            BpfRow row = new(4 + NodesInList);
+            row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
+            row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd"));
+            int context = row.FromObject(_types.OffsetOf("file", "private_data")), count = row.FromAddress(context, At("nr_req_allocated"));
+            int first = last == 0 ? row.FromAddress(context, At("submit_state.free_list")) : row.FromAddress(row.Known(last), 0), at = first;
+            for (int i = 1; i < NodesInList - 1; i++)
             {
-                own.Add(row.FromSum(counters, row.FromConstant(s_processorOffsets.Value + (ulong)i * sizeof(ulong))));
+                at = row.FromAddress(at, 0);
             }
 
-            foreach (ulong[] r in Run(row, "bpf_iter_task", 4 + 2 * part).Where(r => r[context] != 0))
-            {
-                total += own.Sum(at => (long)(int)(uint)r[at]) + (start == 0 ? (long)r[count] - (int)(uint)r[cached] : 0);
-            }
+            ulong[] words = Run(row, "bpf_iter_task_file", 4 + NodesInList).First(r => (int)r[0] == fd);
+            made = (uint)words[count];
+            ReadOnlySpan<ulong> nodes = words.AsSpan(first..(at + 1));
+            free += nodes.IndexOf(0UL) is int end and >= 0 ? end : nodes.Length;
+            last = nodes[^1];
         }
-
-        return total;
+        while (last != 0 && free <= made);
+        return made - free;
     }
 
     private List<ulong[]> Run(BpfRow row, string iterator, int words)
     {
         byte[] written = Bpf.Iterate(row.Finish(), _types.Function(iterator), _pid);
         return [.. MemoryMarshal.Cast<byte, ulong>(written).ToArray().Chunk(words)];
-    }
-
-    // Where each processor's own data begin: the kernel's symbol, which /proc/kallsyms shows to the privileged.
-    private static ulong FindProcessorOffsets()
-    {
-        const string Symbol = " __per_cpu_offset";
-        string line = File.ReadLines("/proc/kallsyms").FirstOrDefault(l => l.EndsWith(Symbol, StringComparison.Ordinal)) 
-            ?? throw new CriuException(TypesUnknown, CriuErrorKind.NotSupported, $"/proc/kallsyms lacks{Symbol}");
-        ulong address = ulong.Parse(line.AsSpan(0, line.IndexOf(' ')), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-        return address != 0 ? address : throw new CriuException(TypesUnknown, CriuErrorKind.NotSupported, "/proc/kallsyms hides addresses");
     }
 }
