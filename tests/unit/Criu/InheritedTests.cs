@@ -14,7 +14,7 @@ public sealed class InheritedTests
     private const string Program = """
         for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ $fd -gt 2 ]; then eval "exec $fd>&-"; fi; done
         exec 2>/dev/null 5>>"$0"
-        while read -r line; do echo "got $line" | tee -a /proc/$$/fd/5; done
+        while read -r line; do echo "got $line" >&5; echo "got $line"; done
         """;
 
     [Fact]
@@ -84,6 +84,8 @@ public sealed class InheritedTests
         using (ourInput)
         using (theirOutput)
         {
+            Fcntl.Control(theirInput, Fcntl.F_SETFD, 0);
+            Fcntl.Control(theirOutput, Fcntl.F_SETFD, 0);
             (int code, _, string error) = CriuProgram.Run(
             [
                 "restore", "-d", "-D", folder.Path, "--pidfile", "pid", "--inherit-fd", $"fd[{theirInput.DangerousGetHandle()}]:{input}",
