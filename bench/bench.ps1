@@ -170,6 +170,11 @@ try {
     Measure-Freeze $theirs
     $null = Measure-Cycle '1 GiB of random memory' 5 'memory' 1GB
     $null = Measure-Cycle '1000 threads' 7 'threads' 1000
+    $null = Measure-Cycle 'a tree of 200 processes' 7 'tree' 200
+    $null = Measure-Cycle 'a tree of 2000 processes' 3 'tree' 2000
+    $null = Measure-Cycle '5000 descriptors' 7 'descriptors' 5000
+    $null = Measure-Cycle '18000 descriptors' 3 'descriptors' 18000
+    $null = Measure-Cycle '200 processes with 500 descriptors each' 3 'tables' 500
     Write-Results
 }
 finally {

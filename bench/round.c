@@ -6,7 +6,8 @@
  *   round time PROGRAM ARGUMENTS...        prints microseconds from start to end of a program
  *   round target KIND SIZE                 is a target until it is killed
  *
- * KIND is idle, memory (SIZE bytes of random content) or threads (SIZE of them).
+ * KIND is idle, memory (SIZE bytes of random content), threads (SIZE of them), tree (SIZE processes), descriptors (SIZE of them) or
+ * tables (SIZE descriptors in each of 200 processes).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,15 +19,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ready_descriptor = 3, stack_bytes = 64 << 10 };
+enum { ready_descriptor = 3, stack_bytes = 64 << 10, fan_out = 8, processes_with_tables = 200 };
 
 extern char **environ;
+
+static long descriptors_of_each;
 
 static _Noreturn void fail(const char *what)
 {
@@ -75,6 +81,64 @@ static void make_threads(long count)
     }
 }
 
+/* Files of five kinds, none of them shared. */
+static void make_descriptors(long count)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    struct itimerspec later = {.it_value = {.tv_sec = 100000}};
+    int ends[2], made = 0;
+    for (long i = 0; i < count; i++)
+    {
+        switch (i % 6)
+        {
+        case 0:
+            made = open("/proc/self/exe", O_RDONLY);
+            made = made < 0 ? made : (int)lseek(made, i, SEEK_SET);
+            break;
+        case 1:
+            made = open("/dev/null", O_RDWR);
+            break;
+        case 2:
+            made = eventfd((unsigned)i, EFD_NONBLOCK);
+            break;
+        case 3:
+            made = timerfd_create(CLOCK_MONOTONIC, 0);
+            timerfd_settime(made, 0, &later, NULL);
+            break;
+        case 4:
+            made = pipe(ends);
+            break;
+        }
+        if (made < 0)
+        {
+            fail("a descriptor");
+        }
+    }
+}
+
+/* Process number has the children from number * fan_out + 1 on: a tree that is as deep as wide. */
+static void make_tree(long number, long count)
+{
+    for (long child = number * fan_out + 1; child <= number * fan_out + fan_out && child < count; child++)
+    {
+        pid_t pid = fork();
+        if (pid < 0)
+        {
+            fail("fork");
+        }
+        if (pid == 0)
+        {
+            make_tree(child, count);
+            make_descriptors(descriptors_of_each);
+            close(ready_descriptor);
+            wait_forever(NULL);
+        }
+    }
+}
+
 static _Noreturn void be_target(const char *kind, long size)
 {
     setsid();
@@ -82,6 +146,7 @@ static _Noreturn void be_target(const char *kind, long size)
     dup2(null, 0);
     dup2(null, 1);
     dup2(null, 2);
+    close_range(ready_descriptor + 1, ~0U, 0);
     if (strcmp(kind, "memory") == 0)
     {
         make_memory((size_t)size);
@@ -90,7 +155,21 @@ static _Noreturn void be_target(const char *kind, long size)
     {
         make_threads(size);
     }
-    close_range(ready_descriptor, ~0U, 0);
+    else if (strcmp(kind, "tree") == 0)
+    {
+        make_tree(0, size);
+    }
+    else if (strcmp(kind, "descriptors") == 0)
+    {
+        make_descriptors(size);
+    }
+    else if (strcmp(kind, "tables") == 0)
+    {
+        descriptors_of_each = size;
+        make_tree(0, processes_with_tables);
+        make_descriptors(size);
+    }
+    close(ready_descriptor);
     wait_forever(NULL);
     abort();
 }
@@ -148,24 +227,29 @@ static int64_t run(char *const *arguments, long *peak)
     return time;
 }
 
+/* Init may take its time, and as long as it does the numbers of the dead are not free. */
+static void reap_all(void)
+{
+    while (wait(NULL) > 0)
+    {
+    }
+}
+
 static void cycle(char *criu, char *directory, char *kind, char *size)
 {
     char pid_text[16];
     long peak = 0;
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+    {
+        fail("prctl");
+    }
     pid_t pid = start_target((char *[]){"round", "target", kind, size, NULL});
     snprintf(pid_text, sizeof(pid_text), "%d", pid);
     int64_t dump = run((char *[]){criu, "dump", "-v0", "-D", directory, "-t", pid_text, NULL}, &peak);
-    if (waitpid(pid, NULL, 0) != pid)
-    {
-        fail("end of the target");
-    }
+    reap_all();
     int64_t restore = run((char *[]){criu, "restore", "-v0", "-D", directory, "-d", NULL}, &peak);
-    /* It belongs to init now, which reaps it. */
-    kill(pid, SIGKILL);
-    while (kill(pid, 0) == 0)
-    {
-        usleep(1000);
-    }
+    kill(-pid, SIGKILL);
+    reap_all();
     printf("%ld %ld %ld\n", (long)dump, (long)restore, peak);
 }
 

@@ -8,10 +8,11 @@ internal readonly struct DescriptorReceipt
 {
     private const int OtherData = 128;
 
+    private readonly Operation _operation;
     private readonly ulong _control;
     private readonly int _count;
 
-    private DescriptorReceipt(ulong control, int count) => (_control, _count) = (control, count);
+    private DescriptorReceipt(Operation operation, ulong control, int count) => (_operation, _control, _count) = (operation, control, count);
 
     /// <summary>Bytes of program data that a receipt takes.</summary>
     public static int Size(int count) => UnixSocket.ControlSize(count) + OtherData;
@@ -31,12 +32,21 @@ internal readonly struct DescriptorReceipt
         {
             msg_iov = vector, msg_iovlen = 1, msg_control = control, msg_controllen = (ulong)size,
         });
-        program.Add($"recvmsg of {what}", SyscallNumber.recvmsg, socket, message, flags);
-        return new DescriptorReceipt(control, count);
+        Operation operation = program.Add($"recvmsg of {what}", SyscallNumber.recvmsg, socket, message, flags);
+        return new DescriptorReceipt(operation, control, count);
     }
 
+    /// <summary>How many were sent.</summary>
+    public int Count => _count;
+
     /// <summary>The number that the first one got, for later operations of the same program.</summary>
-    public Argument First => Argument.Int32(_control + UnixSocket.ControlHeaderSize);
+    public Argument First => Number(0);
+
+    /// <summary>The number that one of them got, for later operations of the same program.</summary>
+    public Argument Number(int index) => Argument.Int32(_control + UnixSocket.ControlHeaderSize + (ulong)(index * sizeof(int)));
+
+    /// <summary>Whether the message came, after the program ran.</summary>
+    public bool HasCome(SyscallProgram program) => program.Result(_operation) > 0;
 
     /// <summary>The numbers that they got, after the program ran; fewer than were sent where the table of the task was full.</summary>
     public int[] Numbers(SyscallProgram program)

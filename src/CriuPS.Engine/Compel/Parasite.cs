@@ -15,7 +15,7 @@ namespace CriuPS.Engine.Compel;
 /// </remarks>
 internal sealed class Parasite
 {
-    private const int KeepRunningMilliseconds = 20, NapMicroseconds = 30;
+    private const int KeepRunningMilliseconds = 20, NapMicroseconds = 30, MicrosecondsOfOneProgram = 5;
 
     /// <summary>The operations of a program's tail that have no results: the wait, and what follows it.</summary>
     private const int StepsAfterResults = 2;
@@ -284,7 +284,8 @@ internal sealed class Parasite
                 return;
             }
 
-            Nap.Microseconds(NapMicroseconds);
+            // A glance at a thousand programs costs time that the tasks could have used.
+            Nap.Microseconds(NapMicroseconds + busy.Count * MicrosecondsOfOneProgram);
             if (Environment.TickCount64 > nextLook)
             {
                 KeepRunning(runs, deadline);

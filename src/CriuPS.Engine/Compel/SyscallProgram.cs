@@ -1,14 +1,19 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace CriuPS.Engine.Compel;
 
-/// <summary>An argument of an operation: a constant, or a value that an earlier operation leaves in memory.</summary>
+/// <summary>An argument of an operation: a constant, a value that an earlier operation leaves in memory, or a descriptor that was sent.</summary>
 internal readonly struct Argument
 {
     /// <summary>Argument kinds: two bits each in the operation's flags.</summary>
     public const ulong Constant = 0, WordAt = 1, Int32At = 2;
 
+    private readonly RemoteDescriptor? _descriptor;
+
     private Argument(ulong value, ulong kind) => (Value, Kind) = (value, kind);
+
+    private Argument(RemoteDescriptor descriptor) => _descriptor = descriptor;
 
     public ulong Value { get; }
 
@@ -24,6 +29,12 @@ internal readonly struct Argument
 
     /// <summary>The result of an earlier operation of the same program.</summary>
     public static implicit operator Argument(Operation operation) => new(operation.ResultAddress, WordAt);
+
+    /// <summary>The number of a descriptor, wherever it is when the operation is added.</summary>
+    public static implicit operator Argument(RemoteDescriptor descriptor) => new(descriptor);
+
+    /// <summary>What it is for the program that is being made.</summary>
+    public Argument Now => _descriptor?.Number ?? this;
 
     /// <summary>The 32-bit number that will be at an address of the target, e.g. a descriptor that socketpair stored.</summary>
     public static Argument Int32(ulong address) => new(address, Int32At);
@@ -53,8 +64,9 @@ internal sealed class SyscallProgram
     private const int ArgumentCount = 6;
     private const ulong ErrorIsAnswer = 1UL << (2 * ArgumentCount);
 
-    private readonly byte[] _bytes;
+    private readonly int _capacity;
     private readonly List<object> _subjects = [];
+    private byte[]? _rented;
     private int _bottom;
     private int? _tail;
 
@@ -63,7 +75,7 @@ internal sealed class SyscallProgram
     public SyscallProgram(ulong address, int capacity)
     {
         Address = address;
-        _bytes = new byte[capacity];
+        _capacity = capacity;
         _bottom = capacity;
     }
 
@@ -77,12 +89,17 @@ internal sealed class SyscallProgram
     /// <summary>Whether so many more operations and bytes of data fit; data is counted with its alignment.</summary>
     public bool Fits(int operations, int bytes) => Top + operations * OperationSize + bytes + 64 <= _bottom;
 
-    /// <summary>Makes the program empty again.</summary>
+    /// <summary>Makes the program empty again; until the next operation comes it takes no memory of ours.</summary>
     public void Clear()
     {
         _subjects.Clear();
-        _bottom = _bytes.Length;
+        _bottom = _capacity;
         _tail = null;
+        if (_rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(_rented);
+            _rented = null;
+        }
     }
 
     /// <summary>Adds an operation whose failure ends the program.</summary>
@@ -101,7 +118,7 @@ internal sealed class SyscallProgram
     public ulong Put(ReadOnlySpan<byte> data, int alignment = 8)
     {
         ulong address = Reserve(data.Length, alignment);
-        data.CopyTo(_bytes.AsSpan((int)(address - Address)));
+        data.CopyTo(Bytes.Span[(int)(address - Address)..]);
         return address;
     }
 
@@ -118,22 +135,22 @@ internal sealed class SyscallProgram
             throw new InvalidOperationException("the syscall program is full");
         }
 
+        Bytes.Span[bottom.._bottom].Clear();
         _bottom = bottom;
-        _bytes.AsSpan(bottom, size).Clear();
         return Address + (ulong)bottom;
     }
 
     /// <summary>Fills a room that was reserved.</summary>
-    public Span<byte> At(ulong address, int size) => _bytes.AsSpan((int)(address - Address), size);
+    public Span<byte> At(ulong address, int size) => Bytes.Span.Slice((int)(address - Address), size);
 
     /// <summary>Writes the program into the target.</summary>
     public void Store(int pid)
     {
         Begin();
-        Kernel.ProcessVm.Write(pid, Address, _bytes.AsSpan(0, Top));
-        if (_bottom < _bytes.Length)
+        Kernel.ProcessVm.Write(pid, Address, Bytes.Span[..Top]);
+        if (_bottom < _capacity)
         {
-            Kernel.ProcessVm.Write(pid, Address + (ulong)_bottom, _bytes.AsSpan(_bottom));
+            Kernel.ProcessVm.Write(pid, Address + (ulong)_bottom, Bytes.Span[_bottom..]);
         }
     }
 
@@ -151,15 +168,15 @@ internal sealed class SyscallProgram
     /// <summary>Adds what the program consists of, for writing or reading several programs together.</summary>
     public void AddPieces(List<Kernel.MemoryPiece> pieces)
     {
-        pieces.Add(new Kernel.MemoryPiece(Address, _bytes.AsMemory(0, Top)));
-        if (_bottom < _bytes.Length)
+        pieces.Add(new Kernel.MemoryPiece(Address, Bytes[..Top]));
+        if (_bottom < _capacity)
         {
-            pieces.Add(new Kernel.MemoryPiece(Address + (ulong)_bottom, _bytes.AsMemory(_bottom)));
+            pieces.Add(new Kernel.MemoryPiece(Address + (ulong)_bottom, Bytes[_bottom..]));
         }
     }
 
     /// <summary>The word that counts the operations which are done.</summary>
-    public Kernel.MemoryPiece Progress => new(Address + IndexOffset, _bytes.AsMemory(IndexOffset, sizeof(ulong)));
+    public Kernel.MemoryPiece Progress => new(Address + IndexOffset, Bytes.Slice(IndexOffset, sizeof(ulong)));
 
     /// <summary>How many operations were done when <see cref="Progress"/> was read last.</summary>
     public int Done => (int)Header(IndexOffset);
@@ -168,19 +185,24 @@ internal sealed class SyscallProgram
     /// <exception cref="RemoteCallException">An operation failed whose error is not an answer.</exception>
     public void Load(int pid)
     {
-        Kernel.ProcessVm.Read(pid, Address, _bytes.AsSpan(0, Top));
-        if (_bottom < _bytes.Length)
-        {
-            Kernel.ProcessVm.Read(pid, Address + (ulong)_bottom, _bytes.AsSpan(_bottom));
-        }
-
+        Fetch(pid);
         ThrowIfFailed(pid);
+    }
+
+    /// <summary>Reads back results and data after a run, whatever came of it.</summary>
+    public void Fetch(int pid)
+    {
+        Kernel.ProcessVm.Read(pid, Address, Bytes.Span[..Top]);
+        if (_bottom < _capacity)
+        {
+            Kernel.ProcessVm.Read(pid, Address + (ulong)_bottom, Bytes.Span[_bottom..]);
+        }
     }
 
     /// <summary>Reads back only the header, and throws if an operation failed.</summary>
     public void LoadStatus(int pid)
     {
-        Kernel.ProcessVm.Read(pid, Address, _bytes.AsSpan(0, HeaderSize));
+        Kernel.ProcessVm.Read(pid, Address, Bytes.Span[..HeaderSize]);
         if ((Header(StatusOffset) & StatusFailed) != 0)
         {
             Load(pid);
@@ -188,10 +210,12 @@ internal sealed class SyscallProgram
     }
 
     /// <summary>The result of an operation, after <see cref="Load"/>.</summary>
-    public long Result(Operation operation) => MemoryMarshal.Read<long>(_bytes.AsSpan(At(operation.Index) + ResultOffset));
+    public long Result(Operation operation) => MemoryMarshal.Read<long>(Bytes.Span[(At(operation.Index) + ResultOffset)..]);
 
     /// <summary>A structure that an operation left in reserved room, after <see cref="Load"/>.</summary>
-    public T Read<T>(ulong address) where T : unmanaged => MemoryMarshal.Read<T>(_bytes.AsSpan((int)(address - Address)));
+    public T Read<T>(ulong address) where T : unmanaged => MemoryMarshal.Read<T>(Bytes.Span[(int)(address - Address)..]);
+
+    private Memory<byte> Bytes => (_rented ??= ArrayPool<byte>.Shared.Rent(_capacity)).AsMemory(0, _capacity);
 
     private int Top => HeaderSize + Count * OperationSize;
 
@@ -205,13 +229,14 @@ internal sealed class SyscallProgram
             throw new InvalidOperationException("the syscall program is full");
         }
 
-        Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(_bytes.AsSpan(at, OperationSize));
+        Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(Bytes.Span.Slice(at, OperationSize));
         words.Clear();
         words[NumberOffset / 8] = (ulong)number;
         for (int i = 0; i < arguments.Length; i++)
         {
-            flags |= arguments[i].Kind << (2 * i);
-            words[ArgumentsOffset / 8 + i] = arguments[i].Value;
+            Argument argument = arguments[i].Now;
+            flags |= argument.Kind << (2 * i);
+            words[ArgumentsOffset / 8 + i] = argument.Value;
         }
 
         words[FlagsOffset / 8] = flags;
@@ -233,7 +258,7 @@ internal sealed class SyscallProgram
         throw new RemoteCallException(pid, _subjects[failed].ToString() ?? "", (int)-result);
     }
 
-    private void Header(int offset, ulong value) => MemoryMarshal.Write(_bytes.AsSpan(offset), value);
+    private void Header(int offset, ulong value) => MemoryMarshal.Write(Bytes.Span[offset..], value);
 
-    private ulong Header(int offset) => MemoryMarshal.Read<ulong>(_bytes.AsSpan(offset));
+    private ulong Header(int offset) => MemoryMarshal.Read<ulong>(Bytes.Span[offset..]);
 }

@@ -138,15 +138,8 @@ internal sealed class Tracee
     /// </remarks>
     public long RunSyscall(ulong at, long number, params ReadOnlySpan<ulong> arguments)
     {
-        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
-        Current(general);
-        Architecture.PrepareSyscall(general, at, number, arguments);
-        if (StackOfCalls is { } stack)
-        {
-            Architecture.SetStackPointer(general, stack);
-        }
-
-        return RunCall(general);
+        StartSyscall(at, number, arguments);
+        return FinishSyscall();
     }
 
     /// <summary>Runs one system call of the 32-bit interface where its instruction is; the result is the kernel's.</summary>
@@ -155,7 +148,8 @@ internal sealed class Tracee
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareCompatSyscall(general, at, number, arguments);
-        return (int)RunCall(general);
+        StartCall(general);
+        return (int)FinishSyscall();
     }
 
     /// <summary>Runs one system call that is interrupted before it can wait; the result is the kernel's, codes for its restart included.</summary>
@@ -164,12 +158,38 @@ internal sealed class Tracee
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareSyscall(general, at, number, arguments);
-        Borrow(general);
-        RunToSyscallStop();
+        StartCall(general);
+        AwaitSyscallStop();
         Ptrace.Interrupt(Tid);
         Ptrace.Continue(Tid);
         AwaitEventStop();
         _inSyscall = false;
+        Current(general);
+        return Architecture.SyscallResult(general);
+    }
+
+    /// <summary>Starts one system call as <see cref="RunSyscall"/> does; <see cref="FinishSyscall"/> waits for its end. Those of many tasks go side by side.</summary>
+    public void StartSyscall(ulong at, long number, params ReadOnlySpan<ulong> arguments)
+    {
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
+        Current(general);
+        Architecture.PrepareSyscall(general, at, number, arguments);
+        if (StackOfCalls is { } stack)
+        {
+            Architecture.SetStackPointer(general, stack);
+        }
+
+        StartCall(general);
+    }
+
+    /// <summary>Waits for the end of what was started; the result is the kernel's.</summary>
+    public long FinishSyscall()
+    {
+        AwaitSyscallStop();
+        Ptrace.ContinueToSyscall(Tid);
+        AwaitSyscallStop();
+        _inSyscall = true;
+        Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         return Architecture.SyscallResult(general);
     }
@@ -180,7 +200,8 @@ internal sealed class Tracee
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareInterpreter(general, interpreter, program);
-        return RunCall(general);
+        StartCall(general);
+        return FinishSyscall();
     }
 
     /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
@@ -294,14 +315,10 @@ internal sealed class Tracee
 
     private void Current(Span<byte> general) => Ptrace.GetRegisters(Tid, general);
 
-    private long RunCall(Span<byte> general)
+    private void StartCall(ReadOnlySpan<byte> general)
     {
         Borrow(general);
-        RunToSyscallStop();
-        RunToSyscallStop();
-        _inSyscall = true;
-        Ptrace.GetRegisters(Tid, general);
-        return Architecture.SyscallResult(general);
+        Ptrace.ContinueToSyscall(Tid);
     }
 
     private void Borrow(ReadOnlySpan<byte> general)
@@ -314,12 +331,10 @@ internal sealed class Tracee
         }
     }
 
-    private void RunToSyscallStop()
+    private void AwaitSyscallStop()
     {
-        int signal = 0;
         while (true)
         {
-            Ptrace.ContinueToSyscall(Tid, signal);
             WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(10), cancellable: false);
             ThrowIfGone(status);
             if (status.IsSyscallStop)
@@ -327,7 +342,7 @@ internal sealed class Tracee
                 return;
             }
 
-            signal = Hold(status);
+            Ptrace.ContinueToSyscall(Tid, Hold(status));
         }
     }
 

@@ -22,7 +22,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         cancellation.ThrowIfCancellationRequested();
         OptionRules.Validate(options);
-        return Look();
+        return TreeInspection.LookAtRunning(options);
     }
 
     /// <summary>Dumps the tree. On any failure or cancellation the tree runs on and no partial image set is left.</summary>
@@ -37,7 +37,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         OptionRules.Validate(options);
         options.Hooks?.Reach(HookPoint.PreDump, null);
         cancellation.ThrowIfCancellationRequested();
-        if (Look() is { Count: > 0 } refusals)
+        if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
         {
             throw new RefusedException(refusals);
         }
@@ -102,8 +102,6 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ProcDirectory root = new(options.Pid);
         return ProcStat.Read(root).ParentPid == Environment.ProcessId;
     }
-
-    private IReadOnlyList<Refusal> Look() => TreeInspection.LookAtRunning(options);
 
     private DumpResult Result(ImageSet images, TreeCapture capture, (TimeSpan Stop, TimeSpan Freeze, TimeSpan All) times) => new()
     {

@@ -64,11 +64,9 @@ internal sealed class Inspection
     /// <param name="frozen">Whether our own tracer holds it.</param>
     public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
     {
-        Inspection inspection = new(proc, options);
-        inspection.LookAtProcess(frozen);
+        Inspection inspection = Glance(proc, options, own, frozen);
         if (inspection.IsAlive)
         {
-            inspection.LookAtNamespaces(own);
             inspection.LookAtMappings();
             inspection.LookAtFiles();
             inspection.LookAtFilters();
@@ -77,6 +75,25 @@ internal sealed class Inspection
 
         return inspection;
     }
+
+    /// <summary>Looks at what costs little to see.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static Inspection Glance(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
+    {
+        Inspection inspection = new(proc, options);
+        inspection.LookAtProcess(frozen);
+        if (inspection.IsAlive)
+        {
+            inspection.LookAtNamespaces(own);
+        }
+
+        return inspection;
+    }
+
+    /// <summary>Whether it has a descriptor of a kind that most often stops a dump: neither path nor pipe nor one of the kernel's unnamed files.</summary>
+    public static bool HasDoubtfulFile(ProcDirectory proc) =>
+        proc.ListNumbers("fd").Any(fd => proc.TryReadLinkText($"fd/{fd}", out _) is { } link
+            && !link.StartsWith("/"u8) && !link.StartsWith("pipe:["u8) && !link.StartsWith("anon_inode:"u8));
 
     private void LookAtProcess(bool frozen)
     {

@@ -71,9 +71,9 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         };
         (_inspection, _process) = (inspection, process);
         MemoryLayout.Save(process);
-        foreach (Tracee tracee in frozen.Tasks)
+        foreach ((Tracee tracee, ProcStatus status) in frozen.Tasks.Zip(Statuses(inspection.Status)))
         {
-            TaskDump task = new(process, tracee) { Status = frozen.Proc.Parse($"task/{tracee.Tid}/status", ProcStatus.Parse) };
+            TaskDump task = new(process, tracee) { Status = status };
             process.Tasks.Add(task);
             if (task.Status.Seccomp is > 0)
             {
@@ -86,6 +86,9 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             DebugRegisters.Save(task);
         }
     }
+
+    private ProcStatus[] Statuses(ProcStatus leader) => Workers.Map(
+        frozen.Tasks, task => task == frozen.Leader ? leader : frozen.Proc.Parse($"task/{task.Tid}/status", ProcStatus.Parse, atOnce: true));
 
     private void SaveCore(TaskDump task, RestartBlocks? blocks)
     {
@@ -188,15 +191,17 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
 
     private void CopyRest(SafeFileHandle pagesFile)
     {
-        bool all = !CanWriteItself();
-        using SafeFileHandle memory = frozen.Proc.Open("mem", OpenAt.O_RDONLY);
-        foreach (PageContent.Run run in _runs)
+        List<PageContent.Run> rest = CanWriteItself() ? [.. _runs.Where(run => !run.Direct)] : _runs;
+        if (rest.Count == 0)
         {
-            if (all || !run.Direct)
-            {
-                tracer.Cancellation.ThrowIfCancellationRequested();
-                PageContent.Copy(memory, pagesFile, run);
-            }
+            return;
+        }
+
+        using SafeFileHandle memory = frozen.Proc.Open("mem", OpenAt.O_RDONLY);
+        foreach (PageContent.Run run in rest)
+        {
+            tracer.Cancellation.ThrowIfCancellationRequested();
+            PageContent.Copy(memory, pagesFile, run);
         }
     }
 

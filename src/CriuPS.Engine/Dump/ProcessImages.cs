@@ -1,4 +1,6 @@
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Files;
@@ -24,6 +26,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
     private readonly ImageWriter _tree = set.CreateWriter(ImageType.PsTree);
     private readonly HashSet<uint> _tables = [];
     private readonly SeccompImage _filters = new();
+    private readonly List<(ImageType Type, ulong Id, IRequiredFields Entry)> _singles = [];
 
     /// <summary>Writes a living process; parents come before their children.</summary>
     /// <param name="process">What was read of it.</param>
@@ -50,18 +53,18 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
                 task.Core.ThreadCore.SeccompFilter = _filters.IndexOf(task.Filters);
             }
 
-            set.WriteSingle(ImageType.Core, (ulong)task.VirtualTid, task.Core);
+            WriteSingle(ImageType.Core, task.VirtualTid, task.Core);
         }
 
         WriteExtra(process);
-        set.WriteSingle(ImageType.Ids, (ulong)process.Pid, ids);
+        WriteSingle(ImageType.Ids, process.Pid, ids);
         WriteTree(process.Stat, parent, process.Tasks.Select(t => (uint)t.VirtualTid));
     }
 
     /// <summary>Writes a process that has ended and waits for its parent: all that is left of it are its name and how it ended.</summary>
     public void WriteZombie(ProcStat stat)
     {
-        set.WriteSingle(ImageType.Core, (ulong)stat.Pid, new CoreEntry
+        WriteSingle(ImageType.Core, stat.Pid, new CoreEntry
         {
             Mtype = CoreEntryMarch.X8664,
             Tc = new TaskCoreEntry
@@ -73,8 +76,12 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         WriteTree(stat, stat.ParentPid, [(uint)stat.Pid]);
     }
 
-    /// <summary>Writes what is known only when all processes are written.</summary>
-    public void Finish() => _filters.Write(set);
+    /// <summary>Writes what is known only when all processes have been looked at, and the many images of one entry.</summary>
+    public void Finish()
+    {
+        _filters.Write(set);
+        Workers.Each(_singles, image => set.WriteSingle(image.Type, image.Id, image.Entry));
+    }
 
     /// <summary>What the inventory says of the machine.</summary>
     public static InventoryEntry Inventory() => new()
@@ -82,6 +89,8 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         ImgVersion = ImageMagic.Version, FdinfoPerId = true, NsPerId = true, RootIds = SharedObjects.OfDumper(), RootCgSet = HostCgroups,
         Lsmtype = Lsmtype.NoLsm, PluginsEntry = new PluginsEntry(),
     };
+
+    private void WriteSingle(ImageType type, int id, IRequiredFields entry) => _singles.Add((type, (ulong)id, entry));
 
     private void WriteMappedFiles(ProcessDump process, Inspection inspection)
     {
@@ -97,7 +106,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         }
     }
 
-    private void WriteDirectories(ProcessDump process, Inspection inspection) => set.WriteSingle(ImageType.Fs, (ulong)process.Pid, new FsEntry
+    private void WriteDirectories(ProcessDump process, Inspection inspection) => WriteSingle(ImageType.Fs, process.Pid, new FsEntry
     {
         CwdId = files.SaveNamed(inspection.WorkingDirectory!),
         RootId = files.SaveNamed(inspection.Root!),
@@ -122,7 +131,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         }
 
         process.Mm.Vmas.AddRange(GuardRegions.Find(process.Proc, process.Mappings));
-        set.WriteSingle(ImageType.Mm, (ulong)process.Pid, process.Mm);
+        WriteSingle(ImageType.Mm, process.Pid, process.Mm);
     }
 
     private void WriteExtra(ProcessDump process)
@@ -134,7 +143,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             process.Extra.Threads.Add(task.Extra);
         }
 
-        set.WriteSingle(ImageType.CriupsProcess, (ulong)process.Pid, process.Extra);
+        WriteSingle(ImageType.CriupsProcess, process.Pid, process.Extra);
     }
 
     private static bool IsVvar(VmaEntry entry) => ((VmaStatus)entry.Status & VmaStatus.Vvar) != 0;

@@ -42,6 +42,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 
         parasite.Run(runs);
         answers.ForEach(answer => answer());
+        runs.ForEach(run => run.Item2.Clear());
         foreach (TaskDump task in process.Tasks)
         {
             AlternateStack.Save(task, parasite.AlternateStack(task.Task));
@@ -103,6 +104,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
             writes.ForEach(write => written(write.Bytes));
             if (last)
             {
+                program.Clear();
                 leader.Cancellation.ThrowIfCancellationRequested();
                 return;
             }

@@ -39,7 +39,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         Tell(Stage.Collect, $"reading /proc of {frozen.Processes.Count} processes");
         _processes.AddRange(frozen.Processes.Select(p => new ProcessCapture(tracer, p, images, OnWritten)));
         _processes.ForEach(p => p.SaveRegisters());
-        TreeInspection inspection = TreeInspection.Of(frozen.Processes.Select(p => p.Proc), frozen.Zombies, options);
+        TreeInspection inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
         RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
         for (int i = 0; i < _processes.Count; i++)
         {
@@ -49,7 +49,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         List<TaskKobjIdsEntry> ids = FindShared();
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
         long start = Stopwatch.GetTimestamp();
-        _processes.ForEach(p => p.FindPages());
+        Workers.Each(_processes, p => p.FindPages());
         TimeSpan search = Stopwatch.GetElapsedTime(start);
         Pages = _processes.Sum(p => p.Pages);
         _bytes = (ulong)Pages * Memory.PageSize;

@@ -21,6 +21,7 @@ internal sealed class TreeInspection
     private readonly bool _frozen;
     private bool _changed;
     private readonly OwnNamespaces _own = new();
+    private bool _isDoubtful;
 
     private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
 
@@ -37,21 +38,45 @@ internal sealed class TreeInspection
     public IReadOnlyList<Refusal> Refusals { get; private set; } = [];
 
     /// <summary>Looks at a tree that runs on: it may change meanwhile, and who ends in between is left out.</summary>
-    public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options)
+    /// <returns>Every reason not to dump it.</returns>
+    public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options) =>
+        LookAtRunning(options, (tree, proc) => Inspection.Of(proc, options, tree._own, frozen: false)).Refusals;
+
+    /// <summary>
+    /// Glances at a tree that runs on, to see whether it may well be one that cannot be dumped. Who freezes it next looks at all of it then, and can let it
+    /// go again; but what stands still for a moment for nothing is disturbed nevertheless.
+    /// </summary>
+    /// <returns>Whether a look is worth its time.</returns>
+    public static bool IsDoubtful(DumpOptions options)
+    {
+        TreeInspection glance = LookAtRunning(options, (tree, proc) =>
+        {
+            Inspection inspection = Inspection.Glance(proc, options, tree._own, frozen: false);
+            if (inspection.Refusals.Count == 0 && Inspection.HasDoubtfulFile(proc))
+            {
+                tree._isDoubtful = true;
+            }
+
+            return inspection;
+        });
+        return glance._isDoubtful || glance.Refusals.Count > 0;
+    }
+
+    private static TreeInspection LookAtRunning(DumpOptions options, Func<TreeInspection, ProcDirectory, Inspection> look)
     {
         TreeInspection tree;
         int looks = 0;
         do
         {
-            tree = LookOnce(options);
+            tree = LookOnce(options, look);
         }
         while (tree._changed && tree.Refusals.Count > 0 && ++looks < MostLooks);
 
-        return tree.Refusals;
+        return tree;
     }
 
     // Who ends meanwhile may be missed by others, as the leader of their session: then only another look tells.
-    private static TreeInspection LookOnce(DumpOptions options)
+    private static TreeInspection LookOnce(DumpOptions options, Func<TreeInspection, ProcDirectory, Inspection> look)
     {
         TreeInspection tree = new(options, frozen: false);
         List<ProcDirectory> directories = [new ProcDirectory(options.Pid)];
@@ -60,9 +85,10 @@ internal sealed class TreeInspection
             HashSet<int> seen = [options.Pid];
             for (int i = 0; i < directories.Count; i++)
             {
-                tree.AddRunning(directories, i, seen);
+                directories.AddRange(tree.ChildrenOf(directories[i]).Where(seen.Add).SelectMany(Open));
             }
 
+            tree._processes.AddRange(Workers.Map(directories, proc => tree.LookAt(proc, look)).OfType<Inspection>());
             tree.LookTogether();
             return tree;
         }
@@ -76,10 +102,10 @@ internal sealed class TreeInspection
     /// <param name="processes">The living processes, parents before their children.</param>
     /// <param name="zombies">Those that have ended.</param>
     /// <param name="options">What the dump is asked to do.</param>
-    public static TreeInspection Of(IEnumerable<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
+    public static TreeInspection Of(IReadOnlyList<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
     {
         TreeInspection tree = new(options, frozen: true);
-        tree._processes.AddRange(processes.Select(proc => Inspection.Of(proc, options, tree._own, frozen: true)));
+        tree._processes.AddRange(Workers.Map(processes, proc => Inspection.Of(proc, options, tree._own, frozen: true)));
         foreach (int pid in zombies)
         {
             using ProcDirectory proc = new(pid);
@@ -90,34 +116,49 @@ internal sealed class TreeInspection
         return tree;
     }
 
-    private void AddRunning(List<ProcDirectory> directories, int index, HashSet<int> seen)
+    private List<int> ChildrenOf(ProcDirectory proc)
     {
-        ProcDirectory proc = directories[index];
+        try
+        {
+            return ProcTasks.ListChildren(proc);
+        }
+        catch (CriuException e) when (HasEnded(proc, e))
+        {
+            return [];
+        }
+    }
+
+    private Inspection? LookAt(ProcDirectory proc, Func<TreeInspection, ProcDirectory, Inspection> look)
+    {
         try
         {
             ProcStat stat = ProcStat.Read(proc);
-            if (index > 0 && stat.IsZombie && stat.Threads <= 1)
+            if (proc.Pid == _options.Pid || !stat.IsZombie || stat.Threads > 1)
+            {
+                Inspection inspection = look(this, proc);
+                if (proc.Pid == _options.Pid || inspection.Stat is not { IsZombie: true, Threads: <= 1 })
+                {
+                    return inspection;
+                }
+
+                stat = inspection.Stat;
+            }
+
+            lock (_zombies)
             {
                 _zombies.Add(stat);
-                return;
             }
-
-            Inspection inspection = Inspection.Of(proc, _options, _own, frozen: false);
-            if (index > 0 && inspection.Stat is { IsZombie: true, Threads: <= 1 } ended)
-            {
-                _zombies.Add(ended);
-                return;
-            }
-
-            directories.AddRange(ProcTasks.ListChildren(proc).Where(seen.Add).SelectMany(Open));
-            _processes.Add(inspection);
         }
-        catch (CriuException e) when (index > 0 && (e.Errno == Errno.ESRCH || HasEnded(proc)))
+        catch (CriuException e) when (HasEnded(proc, e))
         {
             // It ended meanwhile, or is about to: its memory goes before it does.
             _changed = true;
         }
+
+        return null;
     }
+
+    private bool HasEnded(ProcDirectory proc, CriuException e) => proc.Pid != _options.Pid && (e.Errno == Errno.ESRCH || HasEnded(proc));
 
     private static IEnumerable<ProcDirectory> Open(int pid)
     {

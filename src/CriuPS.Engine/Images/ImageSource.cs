@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using CriuPS.Engine.Errors;
 using Microsoft.Win32.SafeHandles;
@@ -14,7 +15,7 @@ internal sealed class ImageSource : IDisposable
 
     private readonly SafeFileHandle _file;
     private readonly long? _length;
-    private byte[] _buffer = new byte[FirstBufferBytes];
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferBytes);
     private int _start;
     private int _end;
     private long _fileOffset;
@@ -123,7 +124,12 @@ internal sealed class ImageSource : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _file.Dispose();
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = [];
+    }
 
     // Makes sure that so many bytes are in the buffer; false when the file ends before. The buffer at most doubles with what has come.
     private bool Fill(int bytes)
@@ -139,7 +145,7 @@ internal sealed class ImageSource : IDisposable
 
             if (_end == _buffer.Length)
             {
-                Array.Resize(ref _buffer, (int)Math.Min((long)_buffer.Length * 2, Array.MaxLength));
+                Grow();
             }
 
             int count = ReadFile(_buffer.AsSpan(_end));
@@ -152,6 +158,14 @@ internal sealed class ImageSource : IDisposable
         }
 
         return true;
+    }
+
+    private void Grow()
+    {
+        byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Min((long)_buffer.Length * 2, Array.MaxLength));
+        _buffer.CopyTo(larger, 0);
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = larger;
     }
 
     private int ReadFile(Span<byte> buffer)

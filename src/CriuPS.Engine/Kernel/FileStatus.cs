@@ -61,6 +61,23 @@ internal static unsafe class FileStatus
         }
     }
 
+    /// <summary>The status of a path below an open directory, links followed; false with the errno where there is none.</summary>
+    /// <param name="directory">The directory.</param>
+    /// <param name="path">The path, ended by a zero byte.</param>
+    /// <param name="status">The status.</param>
+    /// <param name="errno">Zero, or why there is none.</param>
+    public static bool TryOf(SafeFileHandle directory, ReadOnlySpan<byte> path, out stat status, out int errno)
+    {
+        using DescriptorHold hold = new(directory);
+        fixed (byte* p = path)
+        fixed (stat* s = &status)
+        {
+            long result = Syscall.Invoke(SyscallNumber.newfstatat, hold.Number, (long)p, (long)s, 0);
+            errno = Syscall.IsError(result) ? (int)-result : 0;
+            return errno == 0;
+        }
+    }
+
     /// <inheritdoc cref="TryOf(ReadOnlySpan{byte}, out stat, out int, bool)"/>
     public static bool TryOf(string path, out stat status, out int errno, bool followLinks = true) =>
         TryOf(Encoding.UTF8.GetBytes(path), out status, out errno, followLinks);

@@ -1,5 +1,6 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects;
 
@@ -16,7 +17,13 @@ internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry L
     public CriupsProcessEntry? ProcessExtra { get; init; }
 
     /// <summary>What CRIU's images cannot say of it; null in sets that CRIU made.</summary>
-    public CriupsThreadEntry? Extra => ProcessExtra?.Threads.FirstOrDefault(thread => thread.Tid == Tid);
+    public CriupsThreadEntry? Extra { get; init; }
+
+    /// <summary>Whether its process has other tasks.</summary>
+    public bool HasThreads { get; init; }
+
+    /// <summary>The resource limits that its process was born with.</summary>
+    public required IReadOnlyList<ResourceLimit> PresentLimits { get; init; }
 
     /// <summary>The filters of its system calls that it installs, in their order.</summary>
     public IReadOnlyList<SeccompFilter> Filters { get; init; } = [];

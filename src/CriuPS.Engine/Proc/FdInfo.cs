@@ -62,7 +62,7 @@ public sealed class FdInfo
     /// <param name="directory">The process.</param>
     /// <param name="fd">The descriptor's number; <c>ProcFileMissing</c> if it is not open.</param>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    public static FdInfo Read(ProcDirectory directory, int fd) => directory.Parse($"fdinfo/{fd}", Parse);
+    public static FdInfo Read(ProcDirectory directory, int fd) => directory.Parse($"fdinfo/{fd}", Parse, atOnce: true);
 
     /// <summary>Parses the text of an fdinfo file.</summary>
     /// <exception cref="Errors.CriuException"><c>MalformedProc</c>.</exception>
@@ -74,10 +74,10 @@ public sealed class FdInfo
         while (!cursor.AtEnd)
         {
             ProcCursor line = cursor.Line();
-            OsText whole = new(line.Rest);
+            ReadOnlySpan<byte> whole = line.Rest;
             if (!info.TakeWatch(ref line) && !info.TakeValue(ref line, ref cursor))
             {
-                info._otherLines.Add(whole);
+                info._otherLines.Add(new OsText(whole));
             }
         }
 

@@ -70,14 +70,15 @@ public sealed class ProcDirectory : IDisposable
     /// <typeparam name="T">The record.</typeparam>
     /// <param name="file">Path below the directory, e.g. <c>stat</c>.</param>
     /// <param name="parser">Turns the text into the record.</param>
+    /// <param name="atOnce">Whether the file has one record, which one read gives.</param>
     /// <exception cref="CriuException">
     /// <c>ProcessGone</c>; <c>ProcFileMissing</c>: this kernel has no such file; <c>MalformedProc</c>: its content is not as documented.
     /// </exception>
     /// <exception cref="KernelException">It may not be read.</exception>
-    public T Parse<T>(string file, ProcParser<T> parser)
+    public T Parse<T>(string file, ProcParser<T> parser, bool atOnce = false)
     {
         using SafeFileHandle handle = Open(file, OpenAt.O_RDONLY);
-        return ProcFile.Parse(handle, new ProcSource($"{Path}/{file}", Pid), parser, errno => Failure("read", file, errno));
+        return ProcFile.Parse(handle, new ProcSource($"{Path}/{file}", Pid), parser, errno => Failure("read", file, errno), atOnce);
     }
 
     /// <summary>Reads a file's bytes as they are.</summary>
@@ -110,6 +111,9 @@ public sealed class ProcDirectory : IDisposable
 
         return errno == 0 ? new OsText(text[..(int)result]) : null;
     }
+
+    /// <summary>stat(2) of what is below the directory, links followed; false with the errno where there is nothing.</summary>
+    internal bool TryStat(string file, out FileStatus.stat status, out int errno) => FileStatus.TryOf(_directory, CString.From(file), out status, out errno);
 
     /// <summary>The entries of a directory below this one, <c>.</c> and <c>..</c> left out, in the kernel's order.</summary>
     /// <inheritdoc cref="Parse{T}"/>

@@ -15,7 +15,8 @@ internal static class ProcFile
     /// <param name="source">Its name, for the parser.</param>
     /// <param name="parser">Turns the text into a record.</param>
     /// <param name="failure">Makes the exception for an errno of read(2).</param>
-    public static T Parse<T>(SafeFileHandle file, ProcSource source, ProcParser<T> parser, Func<int, CriuException> failure)
+    /// <param name="atOnce">Whether one read gives all that fits: the file has one record (fs/seq_file.c, single_open).</param>
+    public static T Parse<T>(SafeFileHandle file, ProcSource source, ProcParser<T> parser, Func<int, CriuException> failure, bool atOnce = false)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
         try
@@ -29,6 +30,11 @@ internal static class ProcFile
                 }
 
                 length += (int)result;
+                if (atOnce && length < buffer.Length)
+                {
+                    break;
+                }
+
                 Grow(ref buffer, length);
             }
 

@@ -170,7 +170,7 @@ public sealed record ProcStat
 
     /// <summary>Reads /proc/PID/stat.</summary>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    public static ProcStat Read(ProcDirectory directory) => directory.Parse("stat", Parse);
+    public static ProcStat Read(ProcDirectory directory) => directory.Parse("stat", Parse, atOnce: true);
 
     /// <summary>Parses the text of a stat file.</summary>
     /// <exception cref="Errors.CriuException"><c>MalformedProc</c>.</exception>

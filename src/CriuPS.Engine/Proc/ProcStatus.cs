@@ -16,7 +16,7 @@ public sealed record ProcStatus
     private const int KiB = 1024;
     private const int RequiredLines = 18;
 
-    private readonly Dictionary<string, OsText> _otherLines = [];
+    private readonly List<OsText> _otherLines = [];
 
     /// <summary>The name, with the kernel's <c>\n</c> and <c>\\</c> turned back.</summary>
     public OsText Name { get; private set; }
@@ -144,11 +144,12 @@ public sealed record ProcStatus
     public long? InvoluntarySwitches { get; private set; }
 
     /// <summary>Every line that has no property here, by its key: those of other architectures and of later kernels.</summary>
-    public IReadOnlyDictionary<string, OsText> OtherLines => _otherLines;
+    public IReadOnlyDictionary<string, OsText> OtherLines =>
+        field ??= _otherLines.Select(KeyAndValue).DistinctBy(line => line.Key).ToDictionary(line => line.Key, line => line.Value);
 
     /// <summary>Reads /proc/PID/status.</summary>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    public static ProcStatus Read(ProcDirectory directory) => directory.Parse("status", Parse);
+    public static ProcStatus Read(ProcDirectory directory) => directory.Parse("status", Parse, atOnce: true);
 
     /// <summary>Parses the text of a status file.</summary>
     /// <exception cref="Errors.CriuException"><c>MalformedProc</c>.</exception>
@@ -161,16 +162,39 @@ public sealed record ProcStatus
         while (!cursor.AtEnd)
         {
             ProcCursor line = cursor.Line();
+            ReadOnlySpan<byte> whole = line.Rest;
             ReadOnlySpan<char> name = key[..ProcKey.Take(ref line, key)];
             required += IsRequired(name) ? 1 : 0;
             if (!status.SetIdentity(name, ref line) && !status.SetMemory(name, ref line) && !status.SetRest(name, ref line))
             {
-                line.SkipBlanks();
-                status._otherLines[name.ToString()] = new OsText(line.Rest);
+                status._otherLines.Add(new OsText(whole));
             }
         }
 
         return required == RequiredLines ? status : throw source.Malformed($"{RequiredLines} lines that every kernel writes", text);
+    }
+
+    /// <summary>How much memory is locked; null where the file does not say so.</summary>
+    /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
+    public static long? ReadLockedSize(ProcDirectory directory) => directory.Parse("status", ParseLockedSize, atOnce: true);
+
+    private static long? ParseLockedSize(ReadOnlySpan<byte> text, ProcSource source)
+    {
+        ReadOnlySpan<byte> key = "\nVmLck:"u8;
+        int at = text.IndexOf(key);
+        if (at < 0)
+        {
+            return null;
+        }
+
+        ProcCursor line = new ProcCursor(text[(at + key.Length)..], source).Line();
+        return Size(ref line);
+    }
+
+    private static (string Key, OsText Value) KeyAndValue(OsText line)
+    {
+        int colon = line.Bytes.IndexOf((byte)':');
+        return (System.Text.Encoding.Latin1.GetString(line.Bytes[..colon]), new OsText(line.Bytes[(colon + 1)..].TrimStart(" \t"u8)));
     }
 
     private static bool IsRequired(scoped ReadOnlySpan<char> key) => key is "Name" or "State" or "Tgid" or "Pid" or "PPid"

@@ -1,4 +1,5 @@
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
 
 namespace CriuPS.Engine.Proc;
 
@@ -16,21 +17,34 @@ public static class ProcTasks
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
     public static List<int> ListChildren(ProcDirectory directory)
     {
-        var children = new List<int>();
-        foreach (int tid in List(directory))
-        {
-            try
-            {
-                using ProcDirectory task = directory.OpenTask(tid);
-                children.AddRange(task.Parse("children", ParseChildren));
-            }
-            catch (CriuException gone) when (gone.Id == "ProcessGone" && directory.Exists)
-            {
-                // A task that ended in between: its children have become those of another task of the process.
-            }
-        }
+        return [.. Workers.Map(List(directory), tid => ChildrenOf(directory, tid)).SelectMany(some => some)];
+    }
 
-        return children;
+    private static List<int> ChildrenOf(ProcDirectory directory, int tid)
+    {
+        try
+        {
+            return directory.Parse($"task/{tid}/children", ParseChildren);
+        }
+        catch (CriuException missing) when (missing.Id == "ProcFileMissing")
+        {
+            // Which is missing, the task or the file? Seldom asked, so that a thousand directories need not be opened.
+            return ChildrenOrNone(directory, tid);
+        }
+    }
+
+    // The children of a task that ended in between have become those of another task of the process.
+    private static List<int> ChildrenOrNone(ProcDirectory directory, int tid)
+    {
+        try
+        {
+            using ProcDirectory task = directory.OpenTask(tid);
+            return task.Parse("children", ParseChildren);
+        }
+        catch (CriuException gone) when (gone.Id == "ProcessGone" && directory.Exists)
+        {
+            return [];
+        }
     }
 
     /// <summary>Parses the text of a children file.</summary>

@@ -13,86 +13,77 @@ internal sealed class DescriptorChannel : IDisposable
     private const int Everything = int.MaxValue;
 
     private readonly RemoteBatch _batch;
-    private readonly SafeFileHandle _near;
+    private readonly FilesUnderway _underway;
     private readonly int _far;
+    private (int First, int Second) _pair;
+    private SafeFileHandle? _near;
 
-    private DescriptorChannel(RemoteBatch batch, SafeFileHandle near, int far)
+    private DescriptorChannel(RemoteBatch batch, FilesUnderway underway, int far)
     {
         _batch = batch;
-        _near = near;
+        _underway = underway;
         _far = far;
     }
 
-    /// <summary>Closes everything the newborn inherited and opens the channel.</summary>
+    /// <summary>Closes everything the newborn inherited and lets it make a pair of sockets; when that has run, <see cref="Connect"/> comes.</summary>
     /// <param name="batch">The newborn.</param>
+    /// <param name="underway">What is on its way to newborns.</param>
     /// <param name="number">Where its end shall be: no number of the saved table.</param>
-    public static DescriptorChannel Open(RemoteBatch batch, int number)
+    public static DescriptorChannel Open(RemoteBatch batch, FilesUnderway underway, int number)
     {
-        using SafeFileHandle pidfd = PidFd.Open(batch.Task.Pid);
-        batch.Run();
-        SyscallProgram program = batch.Room(8, 16);
+        DescriptorChannel channel = new(batch, underway, number);
+        SyscallProgram program = batch.Room(2, 16);
         ulong pair = program.Reserve(8);
         program.Add("close_range", SyscallNumber.close_range, 0, Everything, 0);
         program.Add("socketpair", SyscallNumber.socketpair, UnixSocket.AF_UNIX, UnixSocket.SOCK_SEQPACKET | UnixSocket.SOCK_CLOEXEC, 0, pair);
-        batch.RunAndLoad();
-        int first = program.Read<int>(pair), second = program.Read<int>(pair + sizeof(int));
-        SafeFileHandle near = PidFd.GetFd(pidfd, second);
-        program.Clear();
-        program.Add("close", SyscallNumber.close, second);
-        if (first != number)
-        {
-            program.Add("dup3", SyscallNumber.dup3, first, number, Fcntl.O_CLOEXEC);
-            program.Add("close", SyscallNumber.close, first);
-        }
+        batch.Then(answers => channel._pair = (answers.Read<int>(pair), answers.Read<int>(pair + sizeof(int))));
+        return channel;
+    }
 
-        batch.Run();
-        return new DescriptorChannel(batch, near, number);
+    /// <summary>Takes our end of the pair and puts the newborn's in its place.</summary>
+    public void Connect()
+    {
+        (int first, int second) = _pair;
+        using SafeFileHandle pidfd = PidFd.Open(_batch.Task.Pid);
+        _near = PidFd.GetFd(pidfd, second);
+        _batch.Add("close", SyscallNumber.close, second);
+        if (first != _far)
+        {
+            _batch.Add("dup3", SyscallNumber.dup3, first, _far, Fcntl.O_CLOEXEC);
+            _batch.Add("close", SyscallNumber.close, first);
+        }
     }
 
     /// <summary>The same channel for another process that has the same descriptor table.</summary>
-    public DescriptorChannel For(RemoteBatch batch) => new(batch, _near, _far);
+    public DescriptorChannel For(RemoteBatch batch) => new(batch, _underway, _far) { _near = _near };
 
-    /// <summary>Sends files; the result is their numbers in the newborn.</summary>
-    public int[] Send(IReadOnlyList<SafeFileHandle> files)
+    /// <summary>Sends files, which need not be kept; the newborn receives them when its batch runs.</summary>
+    public RemoteDescriptor[] Send(IReadOnlyList<SafeFileHandle> files)
     {
-        int[] numbers = new int[files.Count];
-        for (int done = 0; done < files.Count;)
+        List<RemoteDescriptor> sent = [];
+        foreach (SafeFileHandle[] part in files.Chunk(UnixSocket.SCM_MAX_FD))
         {
-            int count = Math.Min(files.Count - done, UnixSocket.SCM_MAX_FD);
-            int[] ours = new int[count];
-            for (int i = 0; i < count; i++)
-            {
-                ours[i] = (int)files[done + i].DangerousGetHandle();
-            }
-
-            SendPart(ours, numbers.AsSpan(done, count));
-            done += count;
+            _underway.Add(_batch, part.Length);
+            sent.AddRange(_batch.Receive(_far, part.Length));
+            UnixSocket.SendDescriptors(_near!, [.. part.Select(file => (int)file.DangerousGetHandle())]);
         }
 
-        return numbers;
+        return [.. sent];
     }
 
-    /// <summary>Sends files and puts each at its number; both lists are in ascending order of the numbers.</summary>
-    public void Place(IReadOnlyList<SafeFileHandle> files, IReadOnlyList<(int Number, bool CloseOnExec)> places)
+    /// <summary>Puts files that were sent, and have been received, at their numbers; both lists are in ascending order of the numbers.</summary>
+    public void Place(IReadOnlyList<RemoteDescriptor> sent, IReadOnlyList<(int Number, bool CloseOnExec)> places)
     {
-        for (int done = 0; done < files.Count;)
+        for (int i = sent.Count - 1; i >= 0; i--)
         {
-            int count = Math.Min(files.Count - done, UnixSocket.SCM_MAX_FD);
-            int[] landed = Send([.. files.Skip(done).Take(count)]);
-            for (int i = count - 1; i >= 0; i--)
-            {
-                Put(landed[i], places[done + i]);
-            }
-
-            _batch.Run();
-            done += count;
+            Put(sent[i].Value, places[i]);
         }
     }
 
     /// <summary>Adds the closing of the newborn's end.</summary>
     public void AddClose() => _batch.Add("close of the restorer's socket", SyscallNumber.close, _far);
 
-    public void Dispose() => _near.Dispose();
+    public void Dispose() => _near?.Dispose();
 
     private void Put(int landed, (int Number, bool CloseOnExec) place)
     {
@@ -105,25 +96,5 @@ internal sealed class DescriptorChannel : IDisposable
         {
             _batch.Add($"fcntl(F_SETFD) of fd {landed}", SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
         }
-    }
-
-    private void SendPart(int[] ours, Span<int> numbers)
-    {
-        _batch.Run();
-        SyscallProgram program = _batch.Room(1, DescriptorReceipt.Size(ours.Length));
-        DescriptorReceipt receipt = DescriptorReceipt.Add(program, _far, ours.Length, 0, $"{ours.Length} descriptors");
-        UnixSocket.SendDescriptors(_near, ours);
-        _batch.RunAndLoad();
-        int[] received = receipt.Numbers(program);
-        if (received.Length != ours.Length)
-        {
-            throw new RemoteCallException(_batch.Task.Pid, $"receiving {ours.Length} descriptors", Errno.EMFILE)
-            {
-                Remedy = "raise the limit of open files (ulimit -n)",
-            };
-        }
-
-        received.CopyTo(numbers);
-        program.Clear();
     }
 }

@@ -15,9 +15,8 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
 {
     private const int MostThrowaways = 1000;
 
-    /// <summary>Lets a member give all its births, and make its session between those that come before and those that come after.</summary>
-    /// <returns>The newborns.</returns>
-    public List<Member> By(Member creator)
+    /// <summary>Adds all births by a member, and that it makes its session between those that come before and those that come after.</summary>
+    public void Prepare(Member creator)
     {
         IReadOnlyList<PlannedBirth> births = tree.Plan.BirthsBy(creator.Pid);
         foreach (PlannedBirth birth in births.Where(b => b.BeforeSetsid))
@@ -35,10 +34,11 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
         {
             AddClone(creator, birth);
         }
-
-        creator.Batch.Run();
-        return [.. births.Where(b => b.Way != BirthWay.Orphan).Select(b => Adopt(creator, b.Child))];
     }
+
+    /// <summary>Takes over whom a member has given birth to.</summary>
+    public IEnumerable<Member> By(Member creator) =>
+        tree.Plan.BirthsBy(creator.Pid).Where(b => b.Way != BirthWay.Orphan).Select(b => Adopt(creator, b.Child));
 
     /// <summary>
     /// Lets a member bring a process to one of its own ancestors: a throwaway child bears it and dies, and the ancestor is a subreaper for the moment, prctl(2).

@@ -24,6 +24,9 @@ internal sealed class MemoryRestore
     private readonly DescriptorChannel _channel;
     private readonly Dictionary<VmaEntry, uint> _protections = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<VmaEntry, VmaEntry> _kept = new(ReferenceEqualityComparer.Instance);
+    private readonly List<VmaEntry> _changed = [];
+    private readonly List<PageExtent> _writes = [];
+    private readonly List<(ulong Start, ulong End)> _drops = [];
 
     /// <param name="site">Where the restorer lives.</param>
     /// <param name="saved">The image.</param>
@@ -40,6 +43,29 @@ internal sealed class MemoryRestore
                 _kept.Add(own, creators);
             }
         }
+    }
+
+    /// <summary>Finds out what of the memory that it was born with has to change; everything else waits for that. Any thread may do it.</summary>
+    public void Compare()
+    {
+        if (_saved.Pages is not { } chain)
+        {
+            return;
+        }
+
+        using PageComparison comparison = new(chain, _creator?._saved.Pages);
+        foreach (VmaEntry own in _kept.Keys)
+        {
+            comparison.Compare(own.Start, own.End);
+            if (comparison.Writes is [.., var last] && last.End > own.Start)
+            {
+                _changed.Add(own);
+            }
+        }
+
+        _writes.AddRange(comparison.Writes);
+        _drops.AddRange(comparison.Drops);
+        (PagesCompared, PagesInCommon) = (comparison.Compared, comparison.Equal);
     }
 
     /// <summary>Pages that were read into memory of its own.</summary>
@@ -70,8 +96,9 @@ internal sealed class MemoryRestore
         }
 
         using SafeFileHandle exe = _saved.OpenNamed(_saved.Mm.ExeFileId, "the executable", Fcntl.O_RDONLY);
-        int number = _channel.Send([exe])[0];
-        MemoryLayout.Restore(_batch, _saved.Mm, number);
+        RemoteDescriptor number = _channel.Send([exe])[0];
+        _batch.Run();
+        MemoryLayout.Restore(_batch, _saved.Mm, number.Value);
         _batch.Add("close", SyscallNumber.close, number);
     }
 
@@ -86,7 +113,7 @@ internal sealed class MemoryRestore
         List<VmaEntry> missing = [.. _saved.Mappings.Where(e => !_protections.ContainsKey(e))];
         foreach (VmaEntry entry in missing.Where(e => !MappedFile.Has(e)))
         {
-            _protections[entry] = MappingRestore.Map(_batch, entry, -1, HasContent(entry));
+            _protections[entry] = MappingRestore.Map(_batch, entry, null, HasContent(entry));
         }
 
         foreach (IGrouping<MappedFile, VmaEntry>[] group in missing.Where(MappedFile.Has).GroupBy(MappedFile.Of).Chunk(FilesAtOnce))
@@ -104,12 +131,13 @@ internal sealed class MemoryRestore
         }
 
         List<PageExtent> wanted = [.. _saved.Mappings.Where(e => !IsShared(e) && !_kept.ContainsKey(e)).SelectMany(e => PageComparison.PagesIn(chain, e.Start, e.End))];
-        wanted.AddRange(CompareKept(chain));
+        ChangeKept();
+        wanted.AddRange(_writes);
         foreach (IGrouping<int, PageExtent> level in wanted.OrderBy(e => e.Address).GroupBy(e => e.Level))
         {
             using SafeFileHandle file = chain.OpenPages(level.Key)
                 ?? throw new ImageException(ImageException.MissingImage, "pages", 0, "the pages file is missing");
-            int number = _channel.Send([file])[0];
+            RemoteDescriptor number = _channel.Send([file])[0];
             PageRestore.Read(_batch, [.. level.SelectMany(Pieces)], number);
             _batch.Add("close", SyscallNumber.close, number);
             Pages += level.Sum(e => (long)e.Pages);
@@ -166,7 +194,7 @@ internal sealed class MemoryRestore
                 files.Add(_saved.OpenMapped(users.First()));
             }
 
-            int[] numbers = _channel.Send(files);
+            RemoteDescriptor[] numbers = _channel.Send(files);
             for (int i = 0; i < group.Length; i++)
             {
                 foreach (VmaEntry entry in group[i])
@@ -176,8 +204,6 @@ internal sealed class MemoryRestore
 
                 _batch.Add("close", SyscallNumber.close, numbers[i]);
             }
-
-            _batch.Run();
         }
         finally
         {
@@ -186,27 +212,18 @@ internal sealed class MemoryRestore
     }
 
     // Drops what the creator alone has, and makes writable where something else has to be written.
-    private List<PageExtent> CompareKept(PageMapChain chain)
+    private void ChangeKept()
     {
-        using PageComparison comparison = new(chain, _creator?._saved.Pages);
-        foreach (VmaEntry own in _kept.Keys)
+        foreach (VmaEntry own in _changed.Where(own => (_protections[own] & Kernel.Memory.PROT_WRITE) == 0))
         {
-            int before = comparison.Writes.Count;
-            comparison.Compare(own.Start, own.End);
-            if (comparison.Writes.Count > before && (_protections[own] & Kernel.Memory.PROT_WRITE) == 0)
-            {
-                _protections[own] = own.Prot | Kernel.Memory.PROT_WRITE;
-                MappingRestore.Protect(_batch, own, _protections[own]);
-            }
+            _protections[own] = own.Prot | Kernel.Memory.PROT_WRITE;
+            MappingRestore.Protect(_batch, own, _protections[own]);
         }
 
-        foreach ((ulong start, ulong end) in comparison.Drops)
+        foreach ((ulong start, ulong end) in _drops)
         {
             _batch.Add("madvise(MADV_DONTNEED)", SyscallNumber.madvise, start, end - start, Kernel.Memory.MADV_DONTNEED);
         }
-
-        (PagesCompared, PagesInCommon) = (comparison.Compared, comparison.Equal);
-        return comparison.Writes;
     }
 
     // One call reads less than 2 GiB, read(2).

@@ -1,3 +1,4 @@
+using System.Buffers;
 using CriuPS.Engine.Images;
 using Microsoft.Win32.SafeHandles;
 
@@ -9,10 +10,10 @@ namespace CriuPS.Engine.Restore;
 /// </summary>
 internal sealed class PageComparison(PageMapChain child, PageMapChain? parent) : IDisposable
 {
-    private const int PiecePages = 64;
+    private const int PiecePages = 64, PieceBytes = PiecePages * Kernel.Memory.PageSize;
 
     private readonly Dictionary<(PageMapChain Chain, int Level), SafeFileHandle> _files = [];
-    private readonly byte[] _ours = new byte[PiecePages * PageMap.PageSize], _theirs = new byte[PiecePages * PageMap.PageSize];
+    private readonly byte[] _ours = ArrayPool<byte>.Shared.Rent(PieceBytes), _theirs = ArrayPool<byte>.Shared.Rent(PieceBytes);
 
     /// <summary>Pages that differ from the parent's, or that the parent has not: they are read from the child's image.</summary>
     public List<PageExtent> Writes { get; } = [];
@@ -62,6 +63,8 @@ internal sealed class PageComparison(PageMapChain child, PageMapChain? parent) :
 
     public void Dispose()
     {
+        ArrayPool<byte>.Shared.Return(_ours);
+        ArrayPool<byte>.Shared.Return(_theirs);
         foreach (SafeFileHandle file in _files.Values)
         {
             file.Dispose();

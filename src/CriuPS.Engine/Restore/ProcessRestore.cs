@@ -19,8 +19,13 @@ internal sealed class ProcessRestore : IDisposable
     private readonly RemoteBatch _batch;
     private readonly DescriptorChannel _channel;
     private readonly bool _ownsChannel, _ownsDirectories;
+    private readonly Dictionary<uint, CriupsThreadEntry> _extras;
     private readonly List<(Tracee Task, TaskRestore Restore, RemoteBatch Batch)> _tasks = [];
+    private readonly List<RemoteDescriptor> _sent = [];
+    private int _placed;
+    private TaskRegisters? _leaderRegisters;
 
+    /// <summary>Begins; <see cref="LayOut"/> comes when the newborn has run what was collected.</summary>
     /// <param name="site">Where the restorer lives.</param>
     /// <param name="tree">The image set.</param>
     /// <param name="saved">The image.</param>
@@ -29,9 +34,10 @@ internal sealed class ProcessRestore : IDisposable
     public ProcessRestore(RestoreSite site, SavedTree tree, SavedProcess saved, Member newborn, ProcessRestore? parent)
     {
         (_site, _saved, _batch) = (site, saved, newborn.Batch);
+        _extras = saved.Extra?.Threads.DistinctBy(thread => thread.Tid).ToDictionary(thread => thread.Tid) ?? [];
         _ownsChannel = !tree.SharesWithParent(saved, ids => ids.FilesId);
         _ownsDirectories = !tree.SharesWithParent(saved, ids => ids.FsId);
-        _channel = _ownsChannel ? DescriptorChannel.Open(_batch, FreeNumber()) : parent!._channel.For(_batch);
+        _channel = _ownsChannel ? DescriptorChannel.Open(_batch, site.Underway, FreeNumber()) : parent!._channel.For(_batch);
         Memory = new MemoryRestore(site, saved, newborn.Memory, _batch, _channel);
         _tasks.Add((newborn.Task, NewTask(0, _batch), _batch));
     }
@@ -52,6 +58,11 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>Gives it its memory.</summary>
     public void LayOut()
     {
+        if (_ownsChannel)
+        {
+            _channel.Connect();
+        }
+
         Memory.Clear();
         Memory.Map();
         Memory.Fill();
@@ -59,31 +70,61 @@ internal sealed class ProcessRestore : IDisposable
         {
             state.RestoreEarly(_tasks[0].Restore);
         }
-
-        _batch.Run();
     }
 
-    /// <summary>Opens and places its descriptors and directories.</summary>
-    public void RestoreFiles(TreeFileOpening opening)
+    /// <summary>Gives it its root and working directory.</summary>
+    public void RestoreDirectories()
     {
-        if (_ownsDirectories)
+        if (!_ownsDirectories)
         {
-            RestoreDirectories();
+            return;
         }
 
-        if (_ownsChannel)
+        using SafeFileHandle root = _saved.OpenNamed(_saved.Fs.RootId, "the root", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        using SafeFileHandle cwd = _saved.OpenNamed(_saved.Fs.CwdId, "the directory", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        RemoteDescriptor[] numbers = _channel.Send([root, cwd]);
+        SyscallProgram program = _batch.Room(6, 16);
+        ulong here = program.Put("/\0."u8);
+        if (!_saved.File(_saved.Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8))
         {
-            _channel.Place(
-                [.. _saved.Descriptors.Select(opening.Open)],
-                [.. _saved.Descriptors.Select(d => ((int)d.Fd, (d.Flags & Fcntl.FD_CLOEXEC) != 0))]);
-            opening.Done(_saved.Descriptors);
+            program.Add("fchdir to the root", SyscallNumber.fchdir, numbers[0]);
+            program.Add("chroot", SyscallNumber.chroot, here + 2);
         }
+
+        program.Add("fchdir", SyscallNumber.fchdir, numbers[1]);
+        program.Add("umask", SyscallNumber.umask, (long)_saved.Fs.Umask);
+        program.Add("close", SyscallNumber.close, numbers[0]);
+        program.Add("close", SyscallNumber.close, numbers[1]);
+    }
+
+    /// <summary>Puts the descriptors in their places that it has received, and opens and sends the next ones, as many as one message takes.</summary>
+    /// <returns>Whether there is more to do when it has run.</returns>
+    public bool RestoreFiles(TreeFileOpening opening)
+    {
+        if (!_ownsChannel)
+        {
+            return false;
+        }
+
+        IReadOnlyList<FdinfoEntry> all = _saved.Descriptors;
+        _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, (d.Flags & Fcntl.FD_CLOEXEC) != 0))]);
+        _placed += _sent.Count;
+        _sent.Clear();
+        if (_placed == all.Count)
+        {
+            return false;
+        }
+
+        FdinfoEntry[] next = [.. all.Skip(_placed).Take(UnixSocket.SCM_MAX_FD)];
+        _sent.AddRange(_channel.Send([.. next.Select(opening.Open)]));
+        opening.Done(next);
+        return true;
     }
 
     /// <summary>Makes a terminal that of its session, which it leads; those inherit it who are born later.</summary>
     public void TakeTerminal(SafeFileHandle slave)
     {
-        int number = _channel.Send([slave])[0];
+        RemoteDescriptor number = _channel.Send([slave])[0];
         _batch.Add("ioctl(TIOCSCTTY)", SyscallNumber.ioctl, number, Terminal.TIOCSCTTY, 0);
         _batch.Add("close", SyscallNumber.close, number);
         _batch.Run();
@@ -94,7 +135,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <param name="group">The group. It may have ended before the dump: the kernel keeps its number.</param>
     public void SetForeground(SafeFileHandle slave, int group)
     {
-        int number = _channel.Send([slave])[0];
+        RemoteDescriptor number = _channel.Send([slave])[0];
         SyscallProgram program = _batch.Room(2, sizeof(int));
         program.Try("ioctl(TIOCSPGRP)", SyscallNumber.ioctl, number, Terminal.TIOCSPGRP, program.Put(group));
         program.Add("close", SyscallNumber.close, number);
@@ -149,7 +190,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>Puts another file at the place of a descriptor.</summary>
     public void Replace(SafeFileHandle file, FdinfoEntry descriptor)
     {
-        int number = _channel.Send([file])[0];
+        RemoteDescriptor number = _channel.Send([file])[0];
         AddMove(_batch.Room(2), number, descriptor);
         _batch.Run();
     }
@@ -172,11 +213,9 @@ internal sealed class ProcessRestore : IDisposable
         {
             FileLocks.Restore(_batch, held);
         }
-
-        _batch.Run();
     }
 
-    /// <summary>Brings its other threads into the world.</summary>
+    /// <summary>Brings its other threads into the world; they are there when it has run.</summary>
     public void MakeThreads()
     {
         foreach ((int tid, _) in _saved.Cores.Skip(1))
@@ -191,8 +230,11 @@ internal sealed class ProcessRestore : IDisposable
             });
             program.Add($"clone3 of thread {tid}", SyscallNumber.clone3, args, System.Runtime.CompilerServices.Unsafe.SizeOf<Clone3.clone_args>());
         }
+    }
 
-        _batch.Run();
+    /// <summary>Takes the threads over that were made.</summary>
+    public void AdoptThreads()
+    {
         foreach ((int tid, _) in _saved.Cores.Skip(1))
         {
             Tracee thread = Tracee.Adopt(_site.Tracer, _saved.Pid, tid);
@@ -201,7 +243,7 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
-    /// <summary>Gives every task what is the task's own.</summary>
+    /// <summary>Gives every task what is the task's own; the leader has it when it runs after all others.</summary>
     public void RestoreTasks()
     {
         if (_ownsChannel)
@@ -222,23 +264,10 @@ internal sealed class ProcessRestore : IDisposable
                 state.Restore(restore);
             }
         }
-
-        // The leader comes last: what belongs to the process and is reset by any thread's credentials (dumpable) is among its states.
-        foreach ((_, _, RemoteBatch batch) in _tasks.Skip(1))
-        {
-            batch.Start();
-        }
-
-        foreach ((_, _, RemoteBatch batch) in _tasks.Skip(1))
-        {
-            batch.Finish();
-        }
-
-        _batch.Run();
     }
 
-    /// <summary>The last step: every task gets its registers; the arena goes away.</summary>
-    public void Complete()
+    /// <summary>Gives its threads their registers, and starts the leader's last system call: the arena goes away.</summary>
+    public void LeaveArena()
     {
         Tracee leader = _tasks[0].Task;
         SignalActions.RestoreTrap(_saved.LeaderCore, leader, _site.SyscallAt, _site.Arena.Data);
@@ -254,9 +283,16 @@ internal sealed class ProcessRestore : IDisposable
         }
 
         CompatTask.Restore(leader, _tasks[0].Restore, _site);
-        TaskRegisters registers = Registers(leader, _tasks[0].Restore);
-        Syscall.Check(leader.RunSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size), "munmap of the restorer");
-        leader.Load(registers);
+        _leaderRegisters = Registers(leader, _tasks[0].Restore);
+        leader.StartSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size);
+    }
+
+    /// <summary>The last step: the leader gets its registers.</summary>
+    public void Complete()
+    {
+        Tracee leader = _tasks[0].Task;
+        Syscall.Check(leader.FinishSyscall(), "munmap of the restorer");
+        leader.Load(_leaderRegisters!);
     }
 
     public void Dispose()
@@ -276,16 +312,16 @@ internal sealed class ProcessRestore : IDisposable
         return registers;
     }
 
-    // A number for our socket that the saved table does not use.
+    // A number for our socket that the saved table, which is in order, does not use.
     private int FreeNumber()
     {
-        HashSet<uint> used = [.. _saved.Descriptors.Select(d => d.Fd)];
-        uint highest = used.Count == 0 ? 0 : used.Max();
-        if (highest + 1 < _site.DescriptorLimit)
+        uint above = _saved.Descriptors.Count == 0 ? 1 : _saved.Descriptors[^1].Fd + 1;
+        if (above < _site.DescriptorLimit)
         {
-            return (int)highest + 1;
+            return (int)above;
         }
 
+        HashSet<uint> used = [.. _saved.Descriptors.Select(d => d.Fd)];
         for (long number = (long)Math.Min(_site.DescriptorLimit, int.MaxValue) - 1; number >= 0; number--)
         {
             if (!used.Contains((uint)number))
@@ -298,26 +334,6 @@ internal sealed class ProcessRestore : IDisposable
         {
             Remedy = "raise the limit of open files (ulimit -n)",
         };
-    }
-
-    private void RestoreDirectories()
-    {
-        using SafeFileHandle root = _saved.OpenNamed(_saved.Fs.RootId, "the root", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
-        using SafeFileHandle cwd = _saved.OpenNamed(_saved.Fs.CwdId, "the directory", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
-        int[] numbers = _channel.Send([root, cwd]);
-        SyscallProgram program = _batch.Room(8, 16);
-        ulong here = program.Put("/\0."u8);
-        if (!_saved.File(_saved.Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8))
-        {
-            program.Add("fchdir to the root", SyscallNumber.fchdir, numbers[0]);
-            program.Add("chroot", SyscallNumber.chroot, here + 2);
-        }
-
-        program.Add("fchdir", SyscallNumber.fchdir, numbers[1]);
-        program.Add("umask", SyscallNumber.umask, (long)_saved.Fs.Umask);
-        program.Add("close", SyscallNumber.close, numbers[0]);
-        program.Add("close", SyscallNumber.close, numbers[1]);
-        _batch.Run();
     }
 
     private void RestoreOwners()
@@ -345,7 +361,7 @@ internal sealed class ProcessRestore : IDisposable
         (int tid, CoreEntry core) = _saved.Cores[index];
         return new TaskRestore(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch)
         {
-            ProcessExtra = _saved.Extra, SharesFilters = _saved.SharesFilters,
+            HasThreads = _saved.Cores.Count > 1, PresentLimits = _site.Limits, ProcessExtra = _saved.Extra, Extra = _extras.GetValueOrDefault((uint)tid), SharesFilters = _saved.SharesFilters,
             Filters = index == 0 || !_saved.SharesFilters ? _saved.Filters[index] : [],
         };
     }

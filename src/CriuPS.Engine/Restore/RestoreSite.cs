@@ -31,8 +31,14 @@ internal sealed class RestoreSite
     /// <summary>The extended registers of a newborn: what an image does not set keeps these values.</summary>
     public required byte[] ExtendedState { get; init; }
 
+    /// <summary>The limits that every newborn begins with.</summary>
+    public required IReadOnlyList<ResourceLimit> Limits { get; init; }
+
     /// <summary>How many descriptors a newborn may have.</summary>
-    public required ulong DescriptorLimit { get; init; }
+    public ulong DescriptorLimit => Limits[(int)ResourceKind.OpenFiles].Soft;
+
+    /// <summary>The files that are on their way to newborns.</summary>
+    public FilesUnderway Underway { get; } = new();
 
     /// <summary>The byte after the hole.</summary>
     public ulong End => Arena.Address + Arena.Size + Vdso.Size;
@@ -69,8 +75,7 @@ internal sealed class RestoreSite
             [.. own.Select(v => (v.Start, v.End)), .. used, .. rings], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
             tree.Processes.Any(p => p.IsCompat));
         Arena arena = Arena.Create(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole);
-        ulong limit = ProcLimits.Read(proc)[(int)ResourceKind.OpenFiles].Soft;
-        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, DescriptorLimit = limit };
+        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Limits = ProcLimits.Read(proc) };
     }
 
     /// <summary>Collects system calls for a process or for one of its threads.</summary>

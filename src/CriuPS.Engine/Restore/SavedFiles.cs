@@ -22,6 +22,11 @@ internal sealed class SavedFiles : IDisposable
             {
                 throw Broken($"it has two files with the id {entry.Id}");
             }
+
+            if (entry.Pipe is { } pipe)
+            {
+                Opening.ExpectEnd(pipe.PipeId);
+            }
         }
     }
 

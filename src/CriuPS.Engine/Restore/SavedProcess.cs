@@ -43,7 +43,7 @@ internal sealed class SavedProcess : IDisposable
     public required IReadOnlyList<List<SeccompFilter>> Filters { get; init; }
 
     /// <summary>Whether all tasks have the same filters.</summary>
-    public bool SharesFilters => Filters.Skip(1).All(chain => chain.SequenceEqual(Filters[0]));
+    public required bool SharesFilters { get; init; }
 
     /// <summary>Whether system calls of any task are limited.</summary>
     public bool IsFiltered => Cores.Any(c => c.Core.ThreadCore.SeccompMode != SeccompMode.Disabled);
@@ -64,36 +64,28 @@ internal sealed class SavedProcess : IDisposable
     public IEnumerable<VmaEntry> Mappings =>
         Mm.Vmas.Where(e => ((VmaStatus)e.Status & (VmaStatus.Vdso | VmaStatus.Vvar | VmaStatus.Vsyscall | VmaStatus.Guard)) == 0);
 
-    /// <summary>Reads and validates a process.</summary>
-    /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedProcess Load(ImageSet images, PstreeEntry tree, CoreEntry leader, SavedFiles files)
+    /// <summary>Reads a process; <see cref="Validate"/> comes next.</summary>
+    /// <exception cref="CriuException">Something is missing or malformed.</exception>
+    public static SavedProcess Read(ImageSet images, PstreeEntry tree, CoreEntry leader, SavedFiles files)
     {
         TaskKobjIdsEntry ids = images.ReadSingle<TaskKobjIdsEntry>(ImageType.Ids, tree.Pid);
         SeccompEntry? filters = images.TryReadSingle(ImageType.Seccomp, null, out SeccompEntry? entry) ? entry : null;
-        IEnumerable<(int, CoreEntry)> threads = tree.Threads.Where(tid => tid != tree.Pid)
-            .Select(tid => ((int)tid, images.ReadSingle<CoreEntry>(ImageType.Core, tid)));
+        (int, CoreEntry)[] threads = Workers.Map(
+            [.. tree.Threads.Where(tid => tid != tree.Pid)], tid => ((int)tid, images.ReadSingle<CoreEntry>(ImageType.Core, tid)));
         List<(int Tid, CoreEntry Core)> cores = [((int)tree.Pid, leader), .. threads];
-        SavedProcess process = new(images, files, tree)
+        List<List<SeccompFilter>> chains = [.. cores.Select(c => SeccompImage.ChainOf(images, filters, c.Core))];
+        return new SavedProcess(images, files, tree)
         {
             Ids = ids,
             Mm = images.ReadSingle<MmEntry>(ImageType.Mm, tree.Pid),
             Fs = images.ReadSingle<FsEntry>(ImageType.Fs, tree.Pid),
             Extra = images.TryReadSingle(ImageType.CriupsProcess, tree.Pid, out CriupsProcessEntry? extra) ? extra : null,
             Cores = cores,
-            Filters = [.. cores.Select(c => SeccompImage.ChainOf(images, filters, c.Core))],
+            Filters = chains,
+            SharesFilters = chains.Skip(1).All(chain => chain.SequenceEqual(chains[0])),
             Descriptors = [.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId).OrderBy(d => d.Fd)],
             Pages = PageMapChain.Open(images, ImageType.PageMap, tree.Pid),
         };
-        try
-        {
-            process.Validate();
-            return process;
-        }
-        catch
-        {
-            process.Dispose();
-            throw;
-        }
     }
 
     /// <summary>Whether a descriptor of whoever restores takes the place of a file.</summary>
@@ -136,7 +128,9 @@ internal sealed class SavedProcess : IDisposable
 
     public void Dispose() => Pages?.Dispose();
 
-    private void Validate()
+    /// <summary>Validates a process, and the files that it needs.</summary>
+    /// <exception cref="CriuException">Something contradicts itself, or is not supported.</exception>
+    public void Validate()
     {
         ValidateCores();
         ValidateMappings();

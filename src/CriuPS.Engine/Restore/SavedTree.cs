@@ -1,5 +1,6 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Files;
 
@@ -51,11 +52,12 @@ internal sealed class SavedTree : IDisposable
         try
         {
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
+            tree.ValidateNumbers(entries);
             tree.Files.Opening.Inherited = inherited;
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
-            foreach (PstreeEntry entry in entries)
+            foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(Workers.Map(entries, tree.Read)))
             {
-                tree.Add(entry);
+                tree.Add(entry, leader, process);
             }
 
             tree.MakePlan();
@@ -68,8 +70,8 @@ internal sealed class SavedTree : IDisposable
         }
     }
 
-    /// <summary>The place of a process in the images, where parents come before their children.</summary>
-    public int PlaceOf(int pid) => _members.FindIndex(m => m.Pid == pid);
+    /// <summary>The places of processes in the images, where parents come before their children.</summary>
+    public Dictionary<int, int> Places() => _members.Select((member, place) => (member.Pid, place)).ToDictionary();
 
     /// <summary>A living process; null for a zombie or a helper.</summary>
     public SavedProcess? Process(int pid) => _processes.GetValueOrDefault(pid);
@@ -81,6 +83,9 @@ internal sealed class SavedTree : IDisposable
     public bool SharesWithParent(SavedProcess process, Func<TaskKobjIdsEntry, uint> id) =>
         Process((int)process.Tree.Ppid) is { } parent && id(parent.Ids) == id(process.Ids);
 
+    /// <summary>Whether any process has its table of descriptors in common with its parent.</summary>
+    public bool HasSharedTables => _processes.Values.Any(p => SharesWithParent(p, ids => ids.FilesId));
+
     public void Dispose()
     {
         foreach (SavedProcess process in _processes.Values)
@@ -91,41 +96,51 @@ internal sealed class SavedTree : IDisposable
         Files.Dispose();
     }
 
-    private void Add(PstreeEntry entry)
+    // This is most of the work, and touches nothing that processes have in common. A zombie has nothing but the image of its leader.
+    private (CoreEntry Leader, SavedProcess? Process) Read(PstreeEntry entry)
     {
-        Validate(entry);
-        int pid = (int)entry.Pid;
-        CoreEntry core = Images.ReadSingle<CoreEntry>(ImageType.Core, entry.Pid);
-        bool zombie = core.Tc?.TaskState == SavedZombie.DeadState;
-        if (zombie)
-        {
-            _zombies.Add(pid, SavedZombie.From(Images, pid, core));
-        }
-        else
-        {
-            _processes.Add(pid, SavedProcess.Load(Images, entry, core, Files));
-        }
-
-        _members.Add(new FamilyMember(pid, (int)entry.Ppid, (int)entry.Sid, (int)entry.Pgid, zombie));
+        CoreEntry leader = Images.ReadSingle<CoreEntry>(ImageType.Core, entry.Pid);
+        bool zombie = leader.Tc?.TaskState == SavedZombie.DeadState;
+        return (leader, zombie ? null : SavedProcess.Read(Images, entry, leader, Files));
     }
 
-    private void Validate(PstreeEntry entry)
+    private void Add(PstreeEntry entry, CoreEntry leader, SavedProcess? process)
     {
-        uint[] numbers = [entry.Pid, entry.Sid, entry.Pgid, .. entry.Threads];
-        if (numbers.Any(n => n > LargestPid) || entry.Pid == 0 || entry.Threads.Count(tid => tid == entry.Pid) != 1 || entry.Threads.Contains(0u))
-        {
-            throw Broken($"process {entry.Pid} has impossible numbers");
-        }
-
+        int pid = (int)entry.Pid;
         bool isRoot = _members.Count == 0;
         if (isRoot != (entry.Ppid == 0) || !isRoot && !_processes.ContainsKey((int)entry.Ppid))
         {
             throw Broken($"process {entry.Pid} has no living parent before it");
         }
 
-        if (_members.Any(m => m.Pid == (int)entry.Pid))
+        if (process is null)
         {
-            throw Broken($"process {entry.Pid} is in it twice");
+            _zombies.Add(pid, SavedZombie.From(Images, pid, leader));
+        }
+        else
+        {
+            _processes.Add(pid, process);
+            process.Validate();
+        }
+
+        _members.Add(new FamilyMember(pid, (int)entry.Ppid, (int)entry.Sid, (int)entry.Pgid, process is null));
+    }
+
+    private void ValidateNumbers(List<PstreeEntry> entries)
+    {
+        HashSet<uint> pids = [];
+        foreach (PstreeEntry entry in entries)
+        {
+            uint[] numbers = [entry.Pid, entry.Sid, entry.Pgid, .. entry.Threads];
+            if (numbers.Any(n => n > LargestPid) || entry.Pid == 0 || entry.Threads.Count(tid => tid == entry.Pid) != 1 || entry.Threads.Contains(0u))
+            {
+                throw Broken($"process {entry.Pid} has impossible numbers");
+            }
+
+            if (!pids.Add(entry.Pid))
+            {
+                throw Broken($"process {entry.Pid} is in it twice");
+            }
         }
     }
 

@@ -18,9 +18,9 @@ internal sealed class TreeFileOpening : IDisposable
     public TreeFileOpening(SavedFiles files, IEnumerable<IReadOnlyList<FdinfoEntry>> tables)
     {
         _files = files;
-        foreach (uint id in tables.SelectMany(table => table.Select(d => d.Id).Distinct()))
+        foreach (FdinfoEntry descriptor in tables.SelectMany(table => table))
         {
-            _users[id] = _users.GetValueOrDefault(id) + 1;
+            _users[descriptor.Id] = _users.GetValueOrDefault(descriptor.Id) + 1;
         }
     }
 
@@ -54,12 +54,12 @@ internal sealed class TreeFileOpening : IDisposable
     /// <summary>The locks that a process had taken.</summary>
     public IEnumerable<FileLockEntry> LocksOf(int pid) => _files.Locks[pid];
 
-    /// <summary>A table has been filled: what nobody else waits for is closed.</summary>
-    public void Done(IReadOnlyList<FdinfoEntry> table)
+    /// <summary>Descriptors have been sent: what nobody else waits for is closed.</summary>
+    public void Done(IEnumerable<FdinfoEntry> sent)
     {
-        foreach (uint id in table.Select(d => d.Id).Distinct())
+        foreach (FdinfoEntry descriptor in sent)
         {
-            if (--_users[id] == 0 && _open.Remove(id, out SafeFileHandle? handle))
+            if (--_users[descriptor.Id] == 0 && _open.Remove(descriptor.Id, out SafeFileHandle? handle))
             {
                 handle.Dispose();
             }

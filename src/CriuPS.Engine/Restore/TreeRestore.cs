@@ -14,6 +14,8 @@ namespace CriuPS.Engine.Restore;
 /// <summary>Makes the newborn root, with the descendants that it gets, the tree of the images, until only the last registers are missing.</summary>
 internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, Action<Stage, string> tell) : IDisposable
 {
+    private const int AtOnce = 16;
+
     private readonly Dictionary<int, Member> _members = [];
     private readonly List<Member> _inOrder = [];
 
@@ -45,18 +47,21 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         JoinGroups();
         EndTheDead(birth);
         tell(Stage.State, "restoring descriptors and tasks");
-        foreach (ProcessRestore process in Processes)
+        foreach (ProcessRestore[] some in Groups(Processes))
         {
-            process.Memory.Settle();
-            process.MakeThreads();
+            InStep(some, process =>
+            {
+                process.Memory.Settle();
+                process.MakeThreads();
+            });
+            Array.ForEach(some, process => process.AdoptThreads());
         }
 
         RestoreFiles();
         StopTheStopped();
-        foreach (ProcessRestore process in Processes)
+        foreach (ProcessRestore[] some in Groups(Processes))
         {
-            tracer.Cancellation.ThrowIfCancellationRequested();
-            process.RestoreTasks();
+            RestoreTasks(some);
         }
 
         saved.Files.Opening.SharedMemory.Seal();
@@ -68,9 +73,10 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     /// <summary>The last step: every task gets its registers, and the restorer goes away.</summary>
     public void Complete()
     {
-        foreach (ProcessRestore process in Processes)
+        foreach (ProcessRestore[] some in Groups(Processes))
         {
-            process.Complete();
+            Array.ForEach(some, process => process.LeaveArena());
+            Array.ForEach(some, process => process.Complete());
         }
     }
 
@@ -107,11 +113,10 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         for (List<Member> generation = [first]; generation.Count > 0;)
         {
             List<Member> next = [];
-            foreach (Member member in generation)
+            foreach (Member[] some in Groups(generation))
             {
-                tracer.Cancellation.ThrowIfCancellationRequested();
-                LayOut(site, member);
-                next.AddRange(birth.By(member));
+                LayOut(site, birth, some);
+                next.AddRange(some.SelectMany(birth.By));
             }
 
             foreach (Member member in generation)
@@ -126,19 +131,61 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         }
     }
 
-    private void LayOut(RestoreSite site, Member member)
+    private void LayOut(RestoreSite site, FamilyBirth birth, Member[] newborns)
     {
-        _members.Add(member.Pid, member);
-        _inOrder.Add(member);
-        if (saved.Process(member.Pid) is not { } process)
+        tracer.Cancellation.ThrowIfCancellationRequested();
+        foreach (Member member in newborns)
         {
-            return;
+            _members.Add(member.Pid, member);
+            _inOrder.Add(member);
+            if (saved.Process(member.Pid) is { } process)
+            {
+                ProcessRestore? parent = _members.GetValueOrDefault(member.Place.Parent)?.Process;
+                member.Process = new ProcessRestore(site, saved, process, member, parent);
+            }
         }
 
-        ProcessRestore? parent = _members.GetValueOrDefault(member.Place.Parent)?.Process;
-        member.Process = new ProcessRestore(site, saved, process, member, parent);
-        member.Process.LayOut();
-        member.Memory = member.Process.Memory;
+        RemoteBatch.RunAll(newborns.Select(m => m.Batch));
+        Workers.Each([.. newborns.Select(m => m.Process).OfType<ProcessRestore>()], process => process.Memory.Compare());
+        foreach (Member member in newborns)
+        {
+            if (member.Process is { } process)
+            {
+                process.LayOut();
+                member.Memory = process.Memory;
+            }
+
+            birth.Prepare(member);
+        }
+
+        RemoteBatch.RunAll(newborns.Select(m => m.Batch));
+    }
+
+    // Tasks run side by side, but a table of descriptors has one user at a time: the numbers that it gives must be foreseen.
+    private IEnumerable<T[]> Groups<T>(IEnumerable<T> all) => all.ToList().Chunk(saved.HasSharedTables ? 1 : AtOnce);
+
+    private void InStep(IReadOnlyCollection<ProcessRestore> processes, Action<ProcessRestore> collect)
+    {
+        tracer.Cancellation.ThrowIfCancellationRequested();
+        foreach (ProcessRestore process in processes)
+        {
+            collect(process);
+        }
+
+        RemoteBatch.RunAll(processes.Select(p => p.Batches[0]));
+    }
+
+    // The leaders come last: what belongs to the process and is reset by any thread's credentials (dumpable) is among their states.
+    private void RestoreTasks(ProcessRestore[] processes)
+    {
+        tracer.Cancellation.ThrowIfCancellationRequested();
+        foreach (ProcessRestore process in processes)
+        {
+            process.RestoreTasks();
+        }
+
+        RemoteBatch.RunAll(processes.SelectMany(p => p.Batches.Skip(1)));
+        RemoteBatch.RunAll(processes.Select(p => p.Batches[0]));
     }
 
     private void JoinGroups()
@@ -171,10 +218,14 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     {
         using TreeFileOpening opening = new(
             saved.Files, Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors));
-        foreach (ProcessRestore process in Processes)
+        foreach (ProcessRestore[] some in Groups(Processes))
         {
-            tracer.Cancellation.ThrowIfCancellationRequested();
-            process.RestoreFiles(opening);
+            InStep(some, process => process.RestoreDirectories());
+            for (bool more = true; more;)
+            {
+                more = false;
+                InStep(some, process => more |= process.RestoreFiles(opening));
+            }
         }
 
         RestoreTerminals();
@@ -182,9 +233,10 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         LateFiles.Open(Processes.Where(p => p.OwnsDescriptors), saved.Files);
 
         // In the order of the dump: what a file was saved with are numbers of the first process that had it.
-        foreach (ProcessRestore process in Processes.OrderBy(p => saved.PlaceOf(p.Saved.Pid)))
+        Dictionary<int, int> places = saved.Places();
+        foreach (ProcessRestore[] some in Groups(Processes.OrderBy(p => places[p.Saved.Pid])))
         {
-            process.SettleFiles(opening);
+            InStep(some, process => process.SettleFiles(opening));
         }
     }
 
@@ -278,10 +330,9 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         }
 
         HashSet<int> parents = [.. _inOrder.Select(m => m.Place.Parent)];
-        foreach (Member parent in _inOrder.Where(m => m.Process is not null && parents.Contains(m.Pid)))
+        foreach (ProcessRestore[] some in Groups(Processes.Where(p => parents.Contains(p.Saved.Pid))))
         {
-            GroupStop.Forget(parent.Batch, known[parent.Pid]);
-            parent.Batch.Run();
+            InStep(some, parent => GroupStop.Forget(parent.Batches[0], known[parent.Saved.Pid]));
         }
     }
 }

@@ -5,6 +5,8 @@ using CriuPS.Engine.Objects.Ids;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
+using Google.Protobuf;
+using Google.Protobuf.Collections;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
@@ -18,6 +20,7 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
 {
     private readonly Dictionary<(ulong Device, ulong Inode, long Position, int Flags), OrderedObjects<(int Pid, int Fd)>> _open = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
+    private readonly Dictionary<(ulong Device, ulong Inode, OsText Name), uint[]> _buildIds = [];
     private readonly HashSet<ulong> _pipes = [];
     private readonly ImageWriter _locks = set.CreateWriter(ImageType.FileLocks);
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
@@ -73,6 +76,13 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
 
     public void Write(FileEntry entry) => _files.Write(entry);
 
+    /// <summary>The build id of a file, which is looked for once, however often the file is open.</summary>
+    public uint[] BuildIdOf(OpenFile file, Func<OpenFile, uint[]> find)
+    {
+        var key = (file.Status.st_dev, file.Status.st_ino, file.Link);
+        return _buildIds.TryGetValue(key, out uint[]? known) ? known : _buildIds[key] = find(file);
+    }
+
     /// <summary>Whether a pipe's content is not yet written.</summary>
     public bool IsNewPipe(ulong inode) => _pipes.Add(inode);
 
@@ -106,6 +116,10 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
 
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
+
+    private readonly Dictionary<uint, int> _ends = [];
+
+    private readonly HashSet<(ByteString Name, uint Flags, uint? Mode, ulong? Size, RepeatedField<uint> BuildId)> _compared = [];
 
     private readonly Dictionary<uint, int> _dying = [];
 
@@ -209,6 +223,24 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
         return pipe;
     }
+
+    /// <summary>Counts an open end of a pipe that will be opened.</summary>
+    public void ExpectEnd(uint pipe) => _ends[pipe] = _ends.GetValueOrDefault(pipe) + 1;
+
+    /// <summary>An end has been opened: a pipe whose ends all are is nothing to keep, and there may be more than we can hold.</summary>
+    public void EndIsOpen(uint pipe)
+    {
+        int left = _ends[pipe] = _ends.GetValueOrDefault(pipe) - 1;
+        if (left == 0 && _pipes.Remove(pipe, out (SafeFileHandle Read, SafeFileHandle Write) done))
+        {
+            done.Read.Dispose();
+            done.Write.Dispose();
+        }
+    }
+
+    /// <summary>Whether a file has not yet been compared with what an entry says of it.</summary>
+    public bool IsNewClaim(RegFileEntry saved) =>
+        _compared.Add((saved.Name, saved.Flags, saved.HasMode ? saved.Mode : (uint?)null, saved.HasSize ? saved.Size : (ulong?)null, saved.BuildId));
 
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageType type)
     {

@@ -14,17 +14,9 @@ internal static class FileTable
     /// <summary>Reads the table of a process without touching it.</summary>
     public static List<OpenFile> Read(ProcDirectory proc)
     {
-        List<OpenFile> files = [];
-        foreach (int fd in proc.ListNumbers("fd"))
-        {
-            if (TryRead(proc, fd) is { } file)
-            {
-                files.Add(file);
-            }
-        }
-
-        files.Sort((a, b) => a.Fd.CompareTo(b.Fd));
-        return files;
+        List<int> numbers = proc.ListNumbers("fd");
+        numbers.Sort();
+        return [.. Workers.Map(numbers, fd => TryRead(proc, fd)).OfType<OpenFile>()];
     }
 
     /// <summary>Saves the table and the open files of a stopped process.</summary>
@@ -59,10 +51,9 @@ internal static class FileTable
             return null;
         }
 
-        string path = $"{proc.Path}/fd/{fd}";
-        if (!FileStatus.TryOf(path, out FileStatus.stat status, out int errno))
+        if (!proc.TryStat($"fd/{fd}", out FileStatus.stat status, out int errno))
         {
-            return errno == Errno.ENOENT ? null : throw new KernelException($"stat({path})", errno) { Pid = proc.Pid };
+            return errno == Errno.ENOENT ? null : throw new KernelException($"stat({proc.Path}/fd/{fd})", errno) { Pid = proc.Pid };
         }
 
         FdInfo info = FdInfo.Read(proc, fd);

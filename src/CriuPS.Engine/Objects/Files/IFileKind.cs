@@ -57,7 +57,9 @@ internal static class FileKinds
         new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new ServiceSocket(),
     ];
 
+    private static readonly Dictionary<FdTypes, IFileKind> s_byType = All.DistinctBy(kind => kind.Type).ToDictionary(kind => kind.Type);
+
     public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
 
-    public static IFileKind? Find(FdTypes type) => All.FirstOrDefault(kind => kind.Type == type);
+    public static IFileKind? Find(FdTypes type) => s_byType.GetValueOrDefault(type);
 }

@@ -59,7 +59,11 @@ internal sealed class InheritedFiles(IReadOnlyCollection<InheritedDescriptor> gi
             return null;
         }
 
-        _used.UnionWith(found);
+        lock (_used)
+        {
+            _used.UnionWith(found);
+        }
+
         int? mode = ModeOf(entry);
         foreach (InheritedDescriptor descriptor in found)
         {

@@ -22,7 +22,11 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     public bool CloseOnExec => (Flags & Fcntl.O_CLOEXEC) != 0;
 
     /// <summary>The link in /proc that leads to the very file, whatever has become of its name.</summary>
-    public string MagicLink { get; init; } = $"/proc/{Pid}/fd/{Fd}";
+    public string MagicLink
+    {
+        get => field ?? $"/proc/{Pid}/fd/{Fd}";
+        init;
+    }
 
     /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
     public FdInfo? Info { get; init; }

@@ -71,7 +71,13 @@ internal sealed class PipeFile : IFileKind
 
     public SafeFileHandle Open(FileEntry entry, FileOpening opening)
     {
-        PipeEntry saved = entry.Pipe;
+        SafeFileHandle end = OpenEnd(entry.Pipe, opening);
+        opening.EndIsOpen(entry.Pipe.PipeId);
+        return end;
+    }
+
+    private static SafeFileHandle OpenEnd(PipeEntry saved, FileOpening opening)
+    {
         (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening));
         int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
         bool own = mode != Fcntl.O_RDWR && ((int)saved.Flags & Fcntl.LargeFile) == 0;
@@ -160,6 +166,11 @@ internal sealed class PipeFile : IFileKind
     // A read ends where a packet ends (O_DIRECT, pipe(2)): the lengths that the reads give are those of the packets, if there are any.
     private static byte[] Read(OpenFile file, SafeFileHandle handle, int size, List<uint> lengths)
     {
+        if ((file.FileFlags & Fcntl.O_PATH) == 0 && Fcntl.Readable(handle) == 0)
+        {
+            return [];
+        }
+
         using SafeFileHandle? copy = Copy(file, handle, size);
         byte[] content = new byte[copy is null ? 0 : Fcntl.Readable(copy)];
         for (int done = 0; done < content.Length; done += (int)lengths[^1])

@@ -60,11 +60,11 @@ internal sealed class RegularFile : IFileKind
     public static FileEntry Save(OpenFile file, uint id, FileImages images)
     {
         images.Remaps.Save(file, id, images);
-        return Entry(file, id);
+        return Entry(file, id, images);
     }
 
     /// <summary>The entry of an open file, of a mapping's file, or of a directory.</summary>
-    public static FileEntry Entry(OpenFile file, uint id)
+    public static FileEntry Entry(OpenFile file, uint id, FileImages? images = null)
     {
         RegFileEntry saved = new()
         {
@@ -74,7 +74,7 @@ internal sealed class RegularFile : IFileKind
         if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes) && !OnlyGrows(file.FileFlags))
         {
             saved.Size = (ulong)file.Status.st_size;
-            saved.BuildId.AddRange(BuildIdOf(file));
+            saved.BuildId.AddRange(images?.BuildIdOf(file, FindBuildId) ?? FindBuildId(file));
         }
 
         return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
@@ -96,7 +96,7 @@ internal sealed class RegularFile : IFileKind
             return;
         }
 
-        if (opening.Remaps.Validate(entry.Reg) is not { } saved)
+        if (opening.Remaps.Validate(entry.Reg) is not { } saved || !opening.IsNewClaim(saved))
         {
             return;
         }
@@ -152,7 +152,7 @@ internal sealed class RegularFile : IFileKind
     private static bool OnlyGrows(int flags) => (flags & (Fcntl.O_ACCMODE | Fcntl.O_APPEND)) == (Fcntl.O_WRONLY | Fcntl.O_APPEND);
 
     // What cannot be read has no build id to save, and its size is all that is compared later.
-    private static uint[] BuildIdOf(OpenFile file)
+    private static uint[] FindBuildId(OpenFile file)
     {
         using SafeFileHandle? handle = OpenAt.TryOpen(null, CString.From(file.Link.Bytes), ToRead, out _);
         if (handle is null)

@@ -38,7 +38,7 @@ internal sealed class TerminalFile : IFileKind
         uint name = images.NextId();
 
         // The name of a slave without its master is gone with that, and nobody opens it.
-        images.Write(device.Kind == TerminalKind.Slave ? RegularFile.Entry(file, name) : RegularFile.Save(file, name, images));
+        images.Write(device.Kind == TerminalKind.Slave ? RegularFile.Entry(file, name, images) : RegularFile.Save(file, name, images));
         return new FileEntry
         {
             Type = Type, Id = id,

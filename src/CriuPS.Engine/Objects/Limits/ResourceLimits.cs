@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Limits;
 
@@ -55,11 +56,11 @@ internal sealed class ResourceLimits : ITaskState
             return;
         }
 
-        RlimitEntry[] present = ReadPresent(restore.Batch);
         for (int resource = 0; resource < Math.Min(Count, limits.Rlimits.Count); resource++)
         {
             RlimitEntry wanted = limits.Rlimits[resource];
-            if (wanted.Equals(present[resource]))
+            ResourceLimit present = restore.PresentLimits[resource];
+            if ((wanted.Cur, wanted.Max) == (present.Soft, present.Hard))
             {
                 continue;
             }
@@ -68,27 +69,5 @@ internal sealed class ResourceLimits : ITaskState
             ulong value = program.Put(new rlimit64 { rlim_cur = wanted.Cur, rlim_max = wanted.Max });
             program.Add($"prlimit64 of resource {resource} to {wanted.Cur}:{wanted.Max}", SyscallNumber.prlimit64, 0, resource, value, 0);
         }
-    }
-
-    private static RlimitEntry[] ReadPresent(RemoteBatch batch)
-    {
-        batch.Run();
-        SyscallProgram program = batch.Room(Count, Count * Size);
-        ulong answers = program.Reserve(Count * Size);
-        for (int resource = 0; resource < Count; resource++)
-        {
-            program.Add("prlimit64", SyscallNumber.prlimit64, 0, resource, 0, answers + (ulong)(resource * Size));
-        }
-
-        batch.RunAndLoad();
-        RlimitEntry[] limits = new RlimitEntry[Count];
-        for (int resource = 0; resource < Count; resource++)
-        {
-            rlimit64 limit = program.Read<rlimit64>(answers + (ulong)(resource * Size));
-            limits[resource] = new RlimitEntry { Cur = limit.rlim_cur, Max = limit.rlim_max };
-        }
-
-        program.Clear();
-        return limits;
     }
 }

@@ -1,7 +1,7 @@
-using System.Globalization;
 using CriuPS.Engine.Compel;
-using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Objects.Tasks;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Memory;
 
@@ -14,7 +14,7 @@ internal sealed class CoreDumpFilter : ITaskState
 
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
-        if (dump.IsLeader && Read(dump.Process.Pid) is { } filter)
+        if (dump.IsLeader && Read(dump.Process.Proc) is { } filter)
         {
             dump.Process.Extra.CoredumpFilter = filter;
         }
@@ -24,12 +24,27 @@ internal sealed class CoreDumpFilter : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (restore is { IsLeader: true, ProcessExtra: { HasCoredumpFilter: true } extra } && Read(restore.Pid) != extra.CoredumpFilter)
+        if (restore is not { IsLeader: true, ProcessExtra: { HasCoredumpFilter: true } extra })
+        {
+            return;
+        }
+
+        using ProcDirectory proc = new(restore.Pid);
+        if (Read(proc) != extra.CoredumpFilter)
         {
             ProcSetting.Write(restore.Pid, File, $"0x{extra.CoredumpFilter:x}");
         }
     }
 
-    private static uint? Read(int pid) =>
-        ProcSetting.TryRead(pid, File) is { Length: > 0 } text ? uint.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture) : null;
+    private static uint? Read(ProcDirectory proc)
+    {
+        try
+        {
+            return ProcAttributes.ReadCoreDumpFilter(proc);
+        }
+        catch (CriuException missing) when (missing.Id == "ProcFileMissing")
+        {
+            return null;
+        }
+    }
 }

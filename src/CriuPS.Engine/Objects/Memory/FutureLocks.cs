@@ -15,7 +15,7 @@ internal sealed class FutureLocks : ITaskState
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
         ProcessDump process = dump.Process;
-        if (dump.IsLeader && ProcStatus.Read(process.Proc).LockedSize > process.Status.LockedSize)
+        if (dump.IsLeader && ProcStatus.ReadLockedSize(process.Proc) > process.Status.LockedSize)
         {
             VmFlags ours = ProcSmaps.ReadFlags(process.Proc).First(entry => entry.Vma.Start <= program.Address && program.Address < entry.Vma.End).Flags;
             process.Extra.FutureLocks = MCL_FUTURE | ((ours & VmFlags.LockOnFault) != 0 ? MCL_ONFAULT : 0);

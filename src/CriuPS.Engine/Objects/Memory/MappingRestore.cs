@@ -22,18 +22,18 @@ internal static class MappingRestore
     /// <summary>Maps one area; the result is its protection until <see cref="Settle"/>.</summary>
     /// <param name="batch">The process.</param>
     /// <param name="entry">The image.</param>
-    /// <param name="fd">The file's number in the process, -1 for anonymous memory.</param>
+    /// <param name="file">The file in the process; null for anonymous memory.</param>
     /// <param name="hasContent">Whether pages will be read into it.</param>
-    public static uint Map(RemoteBatch batch, VmaEntry entry, int fd, bool hasContent)
+    public static uint Map(RemoteBatch batch, VmaEntry entry, RemoteDescriptor? file, bool hasContent)
     {
         // Shared anonymous memory has a file behind it, although its entry may say that it is anonymous.
         const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_DROPPABLE | Kernel.Memory.MAP_GROWSDOWN
             | Kernel.Memory.MAP_NORESERVE;
-        uint kept = fd < 0 ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
+        uint kept = file is null ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
         uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
         long flags = (entry.Flags & kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
-        batch.Add(
-            new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, (long)fd, entry.Pgoff);
+        Argument fd = file is null ? -1L : file;
+        batch.Add(new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, fd, entry.Pgoff);
         return protection;
     }
 

@@ -189,7 +189,7 @@ internal static class PageContent
 
                 Vma vma = mappings[index].Vma;
                 ulong end = Math.Min(region.End, vma.End);
-                bool direct = !mappings[index].IsSpecial && vma.Protection.HasFlag(VmaProtection.Read);
+                bool direct = vma.Protection.HasFlag(VmaProtection.Read);
                 offset = Add(runs, region with { Start = start, End = end }, offset, direct);
                 start = end;
             }

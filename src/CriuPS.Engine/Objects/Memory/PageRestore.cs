@@ -17,8 +17,8 @@ internal static class PageRestore
     /// <summary>Adds the operations that read pages.</summary>
     /// <param name="batch">The process.</param>
     /// <param name="extents">What to read, of one pages file, ascending in the file.</param>
-    /// <param name="fd">The pages file's number in the process.</param>
-    public static void Read(RemoteBatch batch, IReadOnlyList<PageExtent> extents, int fd)
+    /// <param name="file">The pages file in the process.</param>
+    public static void Read(RemoteBatch batch, IReadOnlyList<PageExtent> extents, RemoteDescriptor file)
     {
         for (int next = 0; next < extents.Count;)
         {
@@ -36,15 +36,18 @@ internal static class PageRestore
             }
 
             ulong address = program.Put(MemoryMarshal.AsBytes(vector.AsSpan()));
-            Operation read = program.Add("preadv of memory pages", SyscallNumber.preadv, fd, address, count, extents[next].Offset, 0);
-            batch.RunAndLoad();
-            if ((ulong)program.Result(read) != bytes)
-            {
-                throw new ImageException(ImageException.TruncatedImage, "pages", extents[next].Offset, "the pages file ends too early");
-            }
-
-            program.Clear();
+            Operation read = program.Add("preadv of memory pages", SyscallNumber.preadv, file, address, count, extents[next].Offset, 0);
+            long offset = extents[next].Offset;
+            batch.Then(answers => Check(answers.Result(read), bytes, offset));
             next += count;
+        }
+    }
+
+    private static void Check(long read, ulong wanted, long offset)
+    {
+        if ((ulong)read != wanted)
+        {
+            throw new ImageException(ImageException.TruncatedImage, "pages", offset, "the pages file ends too early");
         }
     }
 

@@ -59,6 +59,12 @@ internal sealed class SignalActions : ITaskState
                 program.Add($"rt_sigaction of signal {signal}", SyscallNumber.rt_sigaction, signal, program.Put(Action(entry)), 0, sizeof(ulong));
             }
         }
+
+        if (restore.HasThreads)
+        {
+            // Before threads queue their signals: an action that ignores a signal takes away those that wait (kernel/signal.c, do_sigaction).
+            restore.Batch.Run();
+        }
     }
 
     /// <summary>Sets the action of SIGTRAP, when no program of ours runs any more.</summary>

@@ -4,22 +4,28 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Tasks;
 
 /// <summary>Small numbers of a process that live in files of /proc/PID.</summary>
 internal static class ProcSetting
 {
+    private const int LongestText = 256;
+
+    /// <summary>The value; null where the kernel has no such file, or nothing to say in it.</summary>
     public static string? TryRead(int pid, string name)
     {
-        try
+        string path = $"/proc/{pid}/{name}";
+        using SafeFileHandle? file = OpenAt.TryOpen(null, CString.From(path), OpenAt.O_RDONLY, out int errno);
+        if (file is null)
         {
-            return File.ReadAllText($"/proc/{pid}/{name}").Trim();
+            return errno == Errno.ENOENT ? null : throw new KernelException($"open({path})", errno) { Pid = pid };
         }
-        catch (Exception e) when (e is FileNotFoundException or IOException { HResult: Errno.EINVAL })
-        {
-            return null;
-        }
+
+        Span<byte> text = stackalloc byte[LongestText];
+        long length = FileRead.Read(file, text);
+        return length == -Errno.EINVAL ? null : Encoding.UTF8.GetString(text[..(int)Syscall.Check(length, () => $"read({path})")]).Trim();
     }
 
     /// <summary>Writes the value unless it is there already, so that no privilege is needed without need.</summary>

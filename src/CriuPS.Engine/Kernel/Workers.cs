@@ -1,0 +1,46 @@
+using System.Runtime.ExceptionServices;
+
+namespace CriuPS.Engine.Kernel;
+
+/// <summary>Does the same for many objects on all processors. ptrace, which belongs to one thread, must have no part in it.</summary>
+internal static class Workers
+{
+    // Fewer are done before another thread has been woken up.
+    private const int WorthAThread = 4;
+
+    /// <summary>Does the work for each object, in no order.</summary>
+    /// <exception cref="Exception">The first failure, as it was thrown.</exception>
+    public static void Each<T>(IReadOnlyList<T> objects, Action<T> work) => Map(objects, one =>
+    {
+        work(one);
+        return true;
+    });
+
+    /// <summary>Makes a result for each object; the results are in the order of the objects.</summary>
+    /// <exception cref="Exception">The first failure, as it was thrown.</exception>
+    public static TResult[] Map<T, TResult>(IReadOnlyList<T> objects, Func<T, TResult> work)
+    {
+        TResult[] results = new TResult[objects.Count];
+        int threads = Math.Min(Environment.ProcessorCount, objects.Count / WorthAThread);
+        if (threads <= 1)
+        {
+            for (int i = 0; i < results.Length; i++)
+            {
+                results[i] = work(objects[i]);
+            }
+
+            return results;
+        }
+
+        try
+        {
+            Parallel.For(0, results.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, i => results[i] = work(objects[i]));
+            return results;
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+            throw;
+        }
+    }
+}
