@@ -81,7 +81,8 @@ public sealed class BuildIdTests
 
         File.WriteAllBytes(path, Elf(true, Note(GnuBuildId, "GNU\0"u8, [1, 2, 3, 4, 5, 6, 8])));
 
-        CriuException error = Assert.Throws<CriuException>(() => kind.Validate(entry, opening));
+        using FileOpening later = new(images, _ => throw new InvalidOperationException());
+        CriuException error = Assert.Throws<CriuException>(() => kind.Validate(entry, later));
         Assert.Equal("FileChanged", error.Id);
         Assert.Contains("build id", error.Message);
         Assert.Equal(path, error.Subject);
