@@ -105,7 +105,7 @@ internal static class CommandLine
             case "dump":
                 return Session.Run(OptionTable.Apply(new DumpOptions { Pid = 0, Force = true, PipesMayEndOutside = true }, named), DumpCommand.Run);
             case "restore":
-                RestoreOptions restore = OptionTable.Apply(new RestoreOptions { Detached = false }, named);
+                RestoreOptions restore = OptionTable.Apply(new RestoreOptions { Detached = false, PipesMayEndOutside = true }, named);
                 return Session.Run(restore, (options, log) => RestoreCommand.Run(options, log, rest));
             case "check":
                 return Session.Run(OptionTable.Apply(new CriuOptions(), named), CheckCommand.Run);

@@ -10,7 +10,7 @@ internal sealed class RpcRestore(RpcConnection client, bool standalone)
     public CriuResp Run(CriuOpts request)
     {
         using RpcSettings settings = new(client, request, standalone);
-        int pid = settings.Run(new RestoreOptions { Detached = true }, (options, tell) =>
+        int pid = settings.Run(new RestoreOptions { Detached = true, PipesMayEndOutside = true }, (options, tell) =>
         {
             using HangUpWatch watch = client.WatchHangUp();
             RestoreResult result = new RestoreOperation(options, tell).Run(watch.Gone);

@@ -111,7 +111,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     {
         foreach (OpenFile pipe in inspection.Files.All.Where(f => PipeFile.EndsOutside(f, inspection.Files)))
         {
-            string message = $"process {pipe.Pid}: {pipe} has its other end outside of the tree; the restore needs -InheritFd fd[N]:{pipe.Link.ToDisplayString()}";
+            string message = $"process {pipe.Pid}: {pipe} has its other end outside of the tree; a restore without -InheritFd fd[N]:{pipe.Link.ToDisplayString()} makes one without that end";
             events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Files, message));
         }
 

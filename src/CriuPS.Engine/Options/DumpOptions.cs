@@ -26,7 +26,8 @@ public sealed record DumpOptions : CriuOptions
     public bool Force { get; init; }
 
     /// <summary>
-    /// A pipe may have its other end outside of the tree. CRIU takes all such pipes; they cannot be restored without another descriptor in their place.
+    /// A pipe may have its other end outside of the tree. CRIU takes all such pipes; a restore needs another descriptor in their place, or to be told
+    /// that they may be without that end.
     /// </summary>
     public bool PipesMayEndOutside { get; init; }
 

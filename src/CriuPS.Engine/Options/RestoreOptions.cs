@@ -11,4 +11,9 @@ public sealed record RestoreOptions : CriuOptions
 
     /// <summary>The root becomes a child of this process's parent. It is detached then.</summary>
     public bool Sibling { get; init; }
+
+    /// <summary>
+    /// A pipe whose other end belonged to a process outside of the tree comes back without that end, as CRIU has it, unless a descriptor takes its place.
+    /// </summary>
+    public bool PipesMayEndOutside { get; init; }
 }

@@ -341,7 +341,7 @@ internal sealed class ProcessRestore : IDisposable
         foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
         {
             FileEntry entry = _saved.File(descriptor.Id, $"fd {descriptor.Fd}");
-            if (_saved.IsReplaced(entry))
+            if (_saved.IsShared(entry))
             {
                 continue;
             }

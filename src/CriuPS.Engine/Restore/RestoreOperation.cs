@@ -32,13 +32,9 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             ProcessorImage.Validate(images, options.CpuCapabilities);
         }
 
-        using SavedTree saved = SavedTree.Load(images, Inherited(), cancellation);
+        using SavedTree saved = SavedTree.Load(images, Inherited(), options.PipesMayEndOutside, cancellation);
         CheckSession(saved);
-        foreach (InheritedDescriptor unused in saved.Files.Opening.Inherited.Unused)
-        {
-            events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Validate, $"no file of the set is {unused.Resource}: fd {unused.Descriptor} is not used"));
-        }
-
+        Warn(saved.Files.Opening);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
         options.Hooks?.Reach(HookPoint.PreRestore, null);
         int root = saved.Root.Pid;
@@ -112,6 +108,17 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         InheritedFiles files = new(options.InheritedDescriptors);
         files.Validate();
         return files;
+    }
+
+    private void Warn(FileOpening opening)
+    {
+        IEnumerable<string> unused = opening.Inherited.Unused.Select(given => $"no file of the set is {given.Resource}: fd {given.Descriptor} is not used");
+        IEnumerable<string> cut = opening.CutPipes.Select(
+            id => $"pipe:[{id}] comes back without its other end, which was outside of the tree; -InheritFd fd[N]:pipe:[{id}] would give it one");
+        foreach (string message in unused.Concat(cut))
+        {
+            events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Validate, message));
+        }
     }
 
     private void CheckSession(SavedTree saved)

@@ -88,8 +88,8 @@ internal sealed class SavedProcess : IDisposable
         };
     }
 
-    /// <summary>Whether a descriptor of whoever restores takes the place of a file.</summary>
-    public bool IsReplaced(FileEntry entry) => _files.Opening.Inherited.Replaces(entry);
+    /// <summary>Whether a file of whoever restores takes the place of another one, and stays his.</summary>
+    public bool IsShared(FileEntry entry) => _files.Opening.Inherited.Shares(entry);
 
     /// <summary>The file with an id.</summary>
     public FileEntry File(uint id, string user) => _files[id, user];

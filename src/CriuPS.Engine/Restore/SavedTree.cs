@@ -45,7 +45,7 @@ internal sealed class SavedTree : IDisposable
 
     /// <summary>Reads and validates a set.</summary>
     /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedTree Load(ImageSet images, InheritedFiles inherited, CancellationToken cancellation)
+    public static SavedTree Load(ImageSet images, InheritedFiles inherited, bool pipesMayEndOutside, CancellationToken cancellation)
     {
         images.ReadInventory();
         SavedTree tree = new(images, cancellation);
@@ -54,6 +54,7 @@ internal sealed class SavedTree : IDisposable
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
             tree.ValidateNumbers(entries);
             tree.Files.Opening.Inherited = inherited;
+            tree.Files.Opening.PipesMayEndOutside = pipesMayEndOutside;
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
             foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(Workers.Map(entries, tree.Read)))
             {

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Text;
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Options;
+using CriuPS.Engine.Restore;
 using CriuPS.Tests.Images;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
@@ -24,11 +27,50 @@ public sealed class InheritedTests
         using Answerer program = new(folder["seen"]);
         string input = program.LinkOf(0), output = program.LinkOf(1);
         Dump(program, folder);
-        (int code, _, string error) = CriuProgram.Run("restore", "-d", "-D", folder.Path);
-        Assert.Equal(1, code);
-        Assert.Contains($"--inherit-fd fd[N]:{input}", error);
+        CriuException refused = Assert.Throws<CriuException>(() => new RestoreOperation(new RestoreOptions { ImagesDirectory = folder.Path }).Run());
+        Assert.Equal("ExternalFileMissing", refused.Id);
         Restored(folder, input, output);
         Assert.Equal("got one\ngot two\n", File.ReadAllText(folder["seen"]));
+    }
+
+    [Fact]
+    public void Pipes_to_other_processes_come_back_without_them_if_nothing_replaces_them()
+    {
+        using TemporaryDirectory folder = new();
+        using Answerer program = new(folder["seen"]);
+        string input = program.LinkOf(0), output = program.LinkOf(1);
+        Dump(program, folder);
+        (int code, _, string error) = CriuProgram.Run("restore", "-d", "-D", folder.Path, "--leave-stopped", "--pidfile", "pid");
+        Assert.True(code == 0, error);
+        Assert.Contains($"{input} comes back without its other end", error);
+        Assert.Contains($"{output} comes back without its other end", error);
+
+        // It reads the end of its input, and leaves.
+        using SafeFileHandle pidfd = PidFd.Open(int.Parse(File.ReadAllText(folder["pid"])));
+        PidFd.SendSignal(pidfd, Signals.SIGCONT);
+        Assert.NotEqual(0, Poll.Wait(pidfd, Poll.POLLIN, 30_000));
+    }
+
+    [Fact]
+    public void A_pipe_that_replaces_another_is_as_the_program_had_it()
+    {
+        using TemporaryDirectory folder = new();
+        using Answerer program = new(folder["seen"]);
+        string input = program.LinkOf(0), output = program.LinkOf(1);
+        using (SafeFileHandle process = PidFd.Open(program.Pid))
+        using (SafeFileHandle itsOutput = PidFd.GetFd(process, 1))
+        {
+            Fcntl.Control(itsOutput, Fcntl.F_SETFL, Fcntl.O_NONBLOCK);
+        }
+
+        Dump(program, folder);
+        Restored(folder, input, output, examine: (pid, ours) =>
+        {
+            using SafeFileHandle process = PidFd.Open(pid);
+            using SafeFileHandle itsOutput = PidFd.GetFd(process, 1);
+            Assert.Equal(Fcntl.O_NONBLOCK, Fcntl.Control(itsOutput, Fcntl.F_GETFL) & Fcntl.O_NONBLOCK);
+            Assert.Equal(0, Fcntl.Control(ours, Fcntl.F_GETFL) & Fcntl.O_NONBLOCK);
+        });
     }
 
     [Theory]
@@ -47,7 +89,7 @@ public sealed class InheritedTests
         using (SafeFileHandle other = File.OpenHandle(folder["other"], FileMode.Create, FileAccess.Write))
         {
             Fcntl.Control(other, Fcntl.F_SETFD, 0);
-            Restored(folder, input, output, "--inherit-fd", $"fd[{other.DangerousGetHandle()}]:{name}");
+            Restored(folder, input, output, ["--inherit-fd", $"fd[{other.DangerousGetHandle()}]:{name}"]);
         }
 
         Assert.Equal("got two\n", File.ReadAllText(folder["other"]));
@@ -74,8 +116,8 @@ public sealed class InheritedTests
         program.Reap();
     }
 
-    // Brings it back with pipes of ours, and lets it answer once more.
-    private static void Restored(TemporaryDirectory folder, string input, string output, params string[] more)
+    // Brings it back with pipes of ours, and lets it answer once more; before, it may be examined, with the end of its output that we gave.
+    private static void Restored(TemporaryDirectory folder, string input, string output, string[]? more = null, Action<int, SafeFileHandle>? examine = null)
     {
         (SafeFileHandle theirInput, SafeFileHandle ourOutput) = Fcntl.Pipe(0);
         (SafeFileHandle ourInput, SafeFileHandle theirOutput) = Fcntl.Pipe(0);
@@ -89,14 +131,16 @@ public sealed class InheritedTests
             (int code, _, string error) = CriuProgram.Run(
             [
                 "restore", "-d", "-D", folder.Path, "--pidfile", "pid", "--inherit-fd", $"fd[{theirInput.DangerousGetHandle()}]:{input}",
-                "--inherit-fd", $"fd[{theirOutput.DangerousGetHandle()}]:{output}", .. more,
+                "--inherit-fd", $"fd[{theirOutput.DangerousGetHandle()}]:{output}", .. more ?? [],
             ]);
             Assert.True(code == 0, error);
+            int pid = int.Parse(File.ReadAllText(folder["pid"]));
+            examine?.Invoke(pid, theirOutput);
             Syscall.Check(Fcntl.Write(ourOutput, "two\n"u8), "write");
             byte[] answer = new byte[64];
             int length = (int)Syscall.Check(FileRead.Read(ourInput, answer), "read");
             Assert.Equal("got two\n", Encoding.ASCII.GetString(answer, 0, length));
-            Signals.Kill(int.Parse(File.ReadAllText(folder["pid"])), Signals.SIGKILL);
+            Signals.Kill(pid, Signals.SIGKILL);
         }
     }
 

@@ -117,6 +117,8 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     private readonly HashSet<(uint Pipe, int Mode)> _taken = [];
 
+    private readonly SortedSet<uint> _cutPipes = [];
+
     private readonly Dictionary<uint, int> _ends = [];
 
     private readonly HashSet<(ByteString Name, uint Flags, uint? Mode, ulong? Size, RepeatedField<uint> BuildId)> _compared = [];
@@ -141,6 +143,12 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     /// <summary>Files that take the places of saved ones.</summary>
     public InheritedFiles Inherited { get; set; } = new([]);
+
+    /// <summary>Whether pipes may come back without the ends that were outside of the tree.</summary>
+    public bool PipesMayEndOutside { get; set; }
+
+    /// <summary>The pipes that do.</summary>
+    public IReadOnlyCollection<uint> CutPipes => _cutPipes;
 
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryOpening SharedMemory { get; } = new(set, cancellation);
@@ -197,6 +205,17 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
 
     /// <summary>Whether the other end of a pipe belonged to a process that is not in the images.</summary>
     public bool EndsOutside(uint id) => PipeExtras(id).Any(extra => extra.EndsOutside);
+
+    /// <summary>Whether a pipe may come back without its other end; it will, then.</summary>
+    public bool MayBeCut(uint id)
+    {
+        if (PipesMayEndOutside)
+        {
+            _cutPipes.Add(id);
+        }
+
+        return PipesMayEndOutside;
+    }
 
     private IEnumerable<CriupsPipeEntry> PipeExtras(uint id) =>
         (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id];

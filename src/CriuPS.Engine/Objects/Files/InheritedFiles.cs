@@ -10,7 +10,8 @@ namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
 /// Descriptors of whoever restores that take the places of saved files: the files behind them are used as they are, with their own position and flags, and
-/// are shared with their owner. A saved file is named by its path, or as /proc showed it.
+/// are shared with their owner. Ends of pipes alone are opened again through /proc/self/fd, because a program that does not wait (O_NONBLOCK) and the owner
+/// of the descriptor, who perhaps does, cannot share them. A saved file is named by its path, or as /proc showed it.
 /// </summary>
 /// <param name="given">The descriptors.</param>
 internal sealed class InheritedFiles(IReadOnlyCollection<InheritedDescriptor> given)
@@ -38,11 +39,29 @@ internal sealed class InheritedFiles(IReadOnlyCollection<InheritedDescriptor> gi
     public bool Replaces(FileEntry entry) => Find(entry) is not null;
 
     /// <summary>The file that takes the place of a saved one; null for none.</summary>
-    public SafeFileHandle? TryOpen(FileEntry entry) =>
-        Find(entry) is { } descriptor
-            ? new SafeFileHandle((int)Syscall.Check(
-                Syscall.Invoke(SyscallNumber.fcntl, descriptor.Descriptor, Fcntl.F_DUPFD_CLOEXEC, StandardStreams), $"dup of fd {descriptor.Descriptor}"), ownsHandle: true)
-            : null;
+    public SafeFileHandle? TryOpen(FileEntry entry) => Find(entry) switch
+    {
+        null => null,
+        { } descriptor => IsReopened(entry, descriptor) ? Reopen(descriptor, (int)entry.Pipe.Flags) : Duplicate(descriptor),
+    };
+
+    /// <summary>Whether a saved file is replaced by one that stays somebody else's too.</summary>
+    public bool Shares(FileEntry entry) => Find(entry) is { } descriptor && !IsReopened(entry, descriptor);
+
+    private static bool IsReopened(FileEntry entry, InheritedDescriptor descriptor) => entry.Pipe is not null && IsPipe(descriptor);
+
+    private static SafeFileHandle Duplicate(InheritedDescriptor descriptor) => new((int)Syscall.Check(
+        Syscall.Invoke(SyscallNumber.fcntl, descriptor.Descriptor, Fcntl.F_DUPFD_CLOEXEC, StandardStreams), $"dup of fd {descriptor.Descriptor}"), ownsHandle: true);
+
+    // The open of a pipe without a name waits for nobody (fifo_open of fs/pipe.c).
+    private static SafeFileHandle Reopen(InheritedDescriptor descriptor, int flags) =>
+        OpenAt.TryOpen(null, CString.From(LinkOf(descriptor)), flags & ~Fcntl.O_CLOEXEC, out int errno)
+            ?? throw new KernelException($"open of the pipe of fd {descriptor.Descriptor}", errno);
+
+    private static bool IsPipe(InheritedDescriptor descriptor) =>
+        new FileInfo(LinkOf(descriptor)).LinkTarget is { } link && link.StartsWith("pipe:[", StringComparison.Ordinal);
+
+    private static string LinkOf(InheritedDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{descriptor.Descriptor}");
 
     // Both ends of a pipe have one name: the descriptor that can be used in the same direction is meant.
     private InheritedDescriptor? Find(FileEntry entry)

@@ -59,7 +59,7 @@ internal sealed class PipeFile : IFileKind
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
-        if (opening.EndsOutside(entry.Pipe.PipeId))
+        if (opening.EndsOutside(entry.Pipe.PipeId) && !opening.MayBeCut(entry.Pipe.PipeId))
         {
             string name = $"pipe:[{entry.Pipe.PipeId}]";
             throw new CriuException("ExternalFileMissing", CriuErrorKind.NotFound, $"it was {name}, whose other end belonged to a process outside of the tree")
