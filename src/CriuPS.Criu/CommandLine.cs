@@ -26,7 +26,12 @@ internal static class CommandLine
         }
         catch (CriuException e)
         {
-            Console.Error.WriteLine($"Error: {Spelling.Describe(e)}");
+            StandardStreams.Complain($"Error: {Spelling.Describe(e)}");
+            return Failed;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            StandardStreams.Complain($"Error: {e.Message}");
             return Failed;
         }
     }
@@ -145,11 +150,10 @@ internal static class CommandLine
     {
         if (mistake is not null)
         {
-            Console.Error.WriteLine($"Error: {mistake}");
+            StandardStreams.Complain($"Error: {mistake}");
         }
 
-        Console.Error.WriteLine(HelpText.Usage);
-        Console.Error.WriteLine("criu --help shows all options.");
+        StandardStreams.Complain($"{HelpText.Usage}\ncriu --help shows all options.");
         return Failed;
     }
 }

@@ -9,7 +9,7 @@ namespace CriuPS.Criu.Running;
 /// <summary>
 /// Runs programs at the stages of an operation, the last one that was named first. They learn the stage from CRTOOLS_SCRIPT_ACTION, the
 /// directory of the images from CRTOOLS_IMAGE_DIR, and the root of the tree, where it exists, from CRTOOLS_INIT_PID. An exit code that is
-/// not 0 disagrees.
+/// not 0 disagrees. What they write goes to the log, and there is nothing for them to read: the terminal is the operation's.
 /// </summary>
 internal sealed class ActionScripts(CriuOptions options, Log log) : IOperationHooks
 {
@@ -47,7 +47,7 @@ internal sealed class ActionScripts(CriuOptions options, Log log) : IOperationHo
 
         try
         {
-            using Process process = Process.Start(start)!;
+            using Process process = StandardStreams.Lend(log.Descriptor, () => Process.Start(start)!);
             process.WaitForExit();
             return process.ExitCode;
         }

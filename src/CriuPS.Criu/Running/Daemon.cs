@@ -27,7 +27,7 @@ internal static class Daemon
         using SafeFileHandle nothing = OpenAt.Open("/dev/null", OpenAt.O_RDWR);
         for (int stream = 0; stream < StandardStreams.Count; stream++)
         {
-            Syscall.Check(Syscall.Invoke(SyscallNumber.dup3, nothing.DangerousGetHandle(), stream, 0), "dup3 of /dev/null");
+            StandardStreams.Replace(stream, nothing);
         }
     }
 }

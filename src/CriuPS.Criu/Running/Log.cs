@@ -2,31 +2,33 @@ using System.Diagnostics;
 using System.Text;
 using CriuPS.Criu.Line;
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Options;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Criu.Running;
 
 /// <summary>
 /// The log: a line for each event that matters enough. From level 3 on each line begins with the seconds since the log was opened. A line
-/// is one write, so that programs which run meanwhile can write to the same file.
+/// is one write to the end of the file (O_APPEND), because scripts that run meanwhile write to it too.
 /// </summary>
 internal sealed class Log : IDisposable
 {
-    private readonly Stream _output;
+    private readonly SafeFileHandle _output;
     private readonly int _level;
+    private readonly string? _file;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Lock _lock = new();
+    private string? _loss;
 
-    /// <param name="output">Where lines go; closed with the log.</param>
-    /// <param name="level">The least important level that is written.</param>
-    public Log(Stream output, int level) => (_output, _level) = (output, level);
+    private Log(SafeFileHandle output, string? file, int level) => (_output, _file, _level) = (output, file, level);
 
-    /// <summary>The first error, without time and level.</summary>
-    public string? FirstError { get; private set; }
+    /// <summary>The descriptor of the file that lines go to.</summary>
+    public int Descriptor => (int)_output.DangerousGetHandle();
 
     /// <summary>Opens the log that options ask for.</summary>
     /// <exception cref="CriuException">It cannot be made.</exception>
-    public static Log Open(CriuOptions options) => new(OutputOf(options.LogFile), options.LogLevel);
+    public static Log Open(CriuOptions options) => new(OutputOf(options.LogFile), options.LogFile, options.LogLevel);
 
     /// <summary>Writes an event.</summary>
     public void Write(OperationEvent happening) => Write(happening.Level, Spelling.OptionNames(happening.Message));
@@ -34,12 +36,6 @@ internal sealed class Log : IDisposable
     /// <summary>Writes a line.</summary>
     public void Write(EventLevel level, string message)
     {
-        string text = message.ReplaceLineEndings(" ");
-        if (level == EventLevel.Error)
-        {
-            FirstError ??= text;
-        }
-
         if ((int)level > _level)
         {
             return;
@@ -48,35 +44,54 @@ internal sealed class Log : IDisposable
         string kind = level switch { EventLevel.Error => "Error: ", EventLevel.Warning => "Warn: ", _ => "" };
         double time = Stopwatch.GetElapsedTime(_start).TotalSeconds;
         string stamp = _level >= (int)EventLevel.Information ? FormattableString.Invariant($"({time:00.000000}) ") : "";
-        byte[] line = Encoding.UTF8.GetBytes($"{stamp}{kind}{text}\n");
+        byte[] line = Encoding.UTF8.GetBytes($"{stamp}{kind}{message.ReplaceLineEndings(" ")}\n");
         lock (_lock)
         {
-            _output.Write(line);
-            _output.Flush();
+            Put(line);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _output.Dispose();
-
-    private static Stream OutputOf(string? file)
+    public void Dispose()
     {
-        switch (file)
+        if (_loss is not null)
         {
-            case null:
-                return Console.OpenStandardError();
-            case "-":
-                return Console.OpenStandardOutput();
+            StandardStreams.Complain($"the log {_file ?? "on the standard error"} is incomplete: {_loss}");
+        }
+
+        _output.Dispose();
+    }
+
+    // A full disk under the log must not end an operation in the middle. It is told at the end.
+    private void Put(ReadOnlySpan<byte> line)
+    {
+        while (!line.IsEmpty)
+        {
+            long written = Fcntl.Write(_output, line);
+            if (Syscall.IsError(written))
+            {
+                _loss ??= Errno.Describe((int)-written);
+                return;
+            }
+
+            line = line[(int)written..];
+        }
+    }
+
+    private static SafeFileHandle OutputOf(string? file)
+    {
+        if (file is null or "-")
+        {
+            return new SafeFileHandle(file is null ? StandardStreams.Error : StandardStreams.Output, ownsHandle: false);
         }
 
         try
         {
-            // Emptied, then only ever appended to: scripts write to it too.
             File.WriteAllBytes(file, []);
             File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            return new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            return OpenAt.Open(Path.GetFullPath(file), Fcntl.O_WRONLY | Fcntl.O_APPEND);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or KernelException)
         {
             throw new CriuException("LogUnwritable", CriuErrorKind.PermissionDenied, $"the log {file} cannot be made: {e.Message}", e)
             {

@@ -25,7 +25,7 @@ internal static class Session
 
         string images = Existing(options.ImagesDirectory, "images");
         string work = options.WorkDirectory is { } named ? Existing(named, "work") : images;
-        Directory.SetCurrentDirectory(work);
+        Enter(work);
         using Log log = Log.Open(options);
         log.Write(EventLevel.Information, $"CriuPS {CommandLine.OwnVersion}, as CRIU {CommandLine.SpokenVersion}");
         log.Write(EventLevel.Debug, $"on {Environment.OSVersion}, images in {images}, working in {work}");
@@ -61,6 +61,23 @@ internal static class Session
         {
             log.Write(EventLevel.Error, "interrupted; everything is undone");
             return Failed;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            log.Write(EventLevel.Error, e.Message);
+            return Failed;
+        }
+    }
+
+    private static void Enter(string work)
+    {
+        try
+        {
+            Directory.SetCurrentDirectory(work);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CriuException("DirectoryClosed", CriuErrorKind.PermissionDenied, $"the work directory cannot be entered: {e.Message}", e) { Subject = work };
         }
     }
 

@@ -35,7 +35,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
-        options.Hooks?.Reach(HookPoint.PreDump, null);
+        options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
         if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
         {

@@ -11,6 +11,8 @@ internal static unsafe class Execute
     /// <param name="words">The program and its arguments.</param>
     public static KernelException Become(IReadOnlyList<string> words)
     {
+        // The runtime ignores SIGPIPE, which an exec would keep.
+        Signals.SetAction(Signals.SIGPIPE, default);
         string path = Find(words[0]);
         List<string> environment = [];
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())

@@ -3,7 +3,7 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>Signal numbers of x86-64 and arm64, and the calls that send them.</summary>
 internal static unsafe class Signals
 {
-    public const int SIGINT = 2, SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGSEGV = 11, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19;
+    public const int SIGINT = 2, SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGSEGV = 11, SIGPIPE = 13, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19;
     public const int SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGSYS = 31;
 
     /// <summary>How many signals there are; they are numbered from 1.</summary>

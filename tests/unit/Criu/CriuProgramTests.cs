@@ -147,7 +147,7 @@ public sealed partial class CriuProgramTests
         Success(CriuProgram.Run("restore", "-d", "-D", target.Images, "--action-script", script));
         string[] expected =
         [
-            "pre-dump", $"post-dump {target.Pid}", "pre-restore", $"post-restore {target.Pid}", $"pre-resume {target.Pid}",
+            $"pre-dump {target.Pid}", $"post-dump {target.Pid}", "pre-restore", $"post-restore {target.Pid}", $"pre-resume {target.Pid}",
             $"post-resume {target.Pid}",
         ];
         Assert.Equal(expected.Select(stage => $"{stage} in {target.Images}"), File.ReadAllLines(Path.Join(target.Folder, "stages")));
