@@ -150,7 +150,7 @@ internal sealed class Inspection
             }
 
             mappings.Add(mapping);
-            if (mapping.Objection() is { } objection)
+            if ((mapping.Objection() ?? (mapping.IsAioRing ? AioRing.Objection(Proc.Pid, mapping.Vma) : null)) is { } objection)
             {
                 Refuse(mapping.ToString(), objection.Reason, objection.Remedy);
             }

@@ -130,6 +130,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             previous = entry;
         }
 
+        process.Mm.Aios.AddRange(process.Mappings.Where(m => m.IsAioRing).Select(m => AioRing.Save(process.Pid, m.Vma)));
         process.Mm.Vmas.AddRange(GuardRegions.Find(process.Proc, process.Mappings));
         WriteSingle(ImageType.Mm, process.Pid, process.Mm);
     }

@@ -147,6 +147,7 @@ internal sealed class MemoryRestore
     /// <summary>Gives every mapping its protection, advice, lock and name, puts guards in, and the vDSO in its place.</summary>
     public void Settle()
     {
+        RestoreAioRings();
         Dictionary<ulong, CriupsMappingEntry> extras = _saved.Extra?.Mappings.ToDictionary(extra => extra.Start) ?? [];
         foreach (VmaEntry entry in _saved.Mappings)
         {
@@ -168,6 +169,23 @@ internal sealed class MemoryRestore
         {
             _site.Vdso.PutInPlace(_batch, _saved.Mm.Vmas);
         }
+    }
+
+    private void RestoreAioRings()
+    {
+        if (_saved.Mm.Aios.Count == 0)
+        {
+            return;
+        }
+
+        using SafeFileHandle sink = OpenAt.Open("/dev/null", Fcntl.O_WRONLY);
+        RemoteDescriptor number = _channel.Send([sink])[0];
+        foreach (AioRingEntry ring in _saved.Mm.Aios)
+        {
+            AioRing.Restore(_batch, ring, number);
+        }
+
+        _batch.Add("close", SyscallNumber.close, number);
     }
 
     private static bool IsShared(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FileShared | VmaStatus.AnonymousShared)) != 0;

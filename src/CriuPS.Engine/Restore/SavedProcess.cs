@@ -180,7 +180,7 @@ internal sealed class SavedProcess : IDisposable
     private void ValidateMappings()
     {
         const VmaStatus Supported = VmaStatus.Regular | VmaStatus.Stack | VmaStatus.Vsyscall | VmaStatus.Vdso | VmaStatus.Heap | VmaStatus.FilePrivate
-            | VmaStatus.FileShared | VmaStatus.AnonymousShared | VmaStatus.AnonymousPrivate | VmaStatus.MemFd | VmaStatus.Vvar;
+            | VmaStatus.FileShared | VmaStatus.AnonymousShared | VmaStatus.AnonymousPrivate | VmaStatus.MemFd | VmaStatus.Vvar | VmaStatus.AioRing;
         ulong last = 0;
         foreach (VmaEntry entry in Mm.Vmas.Where(e => !GuardRegions.IsGuard(e)))
         {
@@ -192,6 +192,11 @@ internal sealed class SavedProcess : IDisposable
 
             Unsupported((status & ~Supported) != 0, $"mapping {entry.Start:x}-{entry.End:x} of kind {status & ~Supported}: such mappings");
             last = entry.End;
+            if (AioRing.Is(entry) && !Mm.Aios.Any(ring => ring.Id == entry.Start && ring.RingLen == entry.End - entry.Start))
+            {
+                throw Broken(_images, $"mm-{Pid}.img", $"mapping {entry.Start:x}-{entry.End:x} is a ring of io_setup that is not described");
+            }
+
             if ((status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0)
             {
                 _files.Validate((uint)entry.Shmid, Pid, $"mapping {entry.Start:x}-{entry.End:x}");

@@ -36,6 +36,7 @@ public sealed class CheckpointTests
     [InlineData("notify", true)]
     [InlineData("odd_files", true)]
     [InlineData("rings", false)]
+    [InlineData("aio", true)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("files", true)]

@@ -53,6 +53,7 @@ internal static class KernelNames
         ["IORING_SETUP_NO_SQARRAY"] = (1 << 16, "include/uapi/linux/io_uring.h of 6.6"),
         ["IORING_TIMEOUT_MULTISHOT"] = (1 << 6, "include/uapi/linux/io_uring.h of 6.4"),
         ["FAN_PRE_ACCESS"] = (0x100000, "include/uapi/linux/fanotify.h of 6.14"),
+        ["AIO_RING_MAGIC"] = (0xa10a10a1, "fs/aio.c"),
         ["SIOCUNIXFILE"] = (0x89e0, "include/uapi/linux/un.h, which does not get along with sys/un.h"),
         ["TFD_IOC_SET_TICKS"] = (0x40085400, "include/uapi/linux/timerfd.h, which does not get along with fcntl.h"),
         ["INOTIFY_IOC_SETNEXTWD"] = (0x40044900, "include/uapi/linux/inotify.h, which does not get along with sys/inotify.h"),
@@ -118,6 +119,7 @@ internal static class KernelNames
         _Static_assert(offsetof(struct prog_load_attr, attach_btf_id) == offsetof(union bpf_attr, attach_btf_id), "bpf_attr");
         struct link_create_attr { __u32 prog_fd, target_fd, attach_type, flags; __u64 iter_info, iter_info_len; };
         _Static_assert(offsetof(struct link_create_attr, flags) == offsetof(union bpf_attr, link_create.flags) - offsetof(union bpf_attr, link_create), "bpf_attr");
+        struct aio_ring { unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_length; }; // fs/aio.c
         struct BirthArguments { long descriptor; void *path, *arguments, *environment; }; // ours: src/CriuPS.Assembler/BirthX64.cs
         #ifndef PAGEMAP_SCAN // Linux 6.7, Documentation/admin-guide/mm/pagemap.rst
         struct page_region { __u64 start, end, categories; };

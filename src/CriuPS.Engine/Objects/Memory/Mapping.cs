@@ -44,12 +44,15 @@ internal sealed class Mapping
     /// <summary>Whether rings of io_uring are behind it, which come back with their descriptor.</summary>
     public bool IsRing => Vma.Path.Bytes.SequenceEqual("anon_inode:[io_uring]"u8);
 
+    /// <summary>Whether it is a ring of io_setup (<see cref="AioRing"/>).</summary>
+    public bool IsAioRing => Status == VmaStatus.AioRing;
+
     /// <summary>Whether memory without a name is behind it (<see cref="SharedMemory"/>).</summary>
     public bool IsSharedMemory => (Status & VmaStatus.MemFd) != 0;
 
-    /// <summary>Whether pages of its own can be in it: those of private mappings, and the vDSO.</summary>
+    /// <summary>Whether pages of its own can be in it: those of private mappings, the vDSO, and rings.</summary>
     /// <remarks>What is in droppable memory may be gone at any time, and its program knows that: it is not saved.</remarks>
-    public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso)) != 0 && !Has(VmFlags.Droppable);
+    public bool HasContent => (Status & (VmaStatus.AnonymousPrivate | VmaStatus.FilePrivate | VmaStatus.Vdso | VmaStatus.AioRing)) != 0 && !Has(VmFlags.Droppable);
 
     /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
     public (string Reason, string Remedy)? Objection()
@@ -101,7 +104,7 @@ internal sealed class Mapping
             return ("it is a System V shared memory segment", "detach it before the dump; this kind of memory is not supported yet");
         }
 
-        if (path.StartsWith("/[aio]", StringComparison.Ordinal) || path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
+        if (path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
         {
             return ("it is memory without a file name", "this kind of memory is not supported");
         }
@@ -192,6 +195,11 @@ internal sealed class Mapping
         if (!vma.HasFile || (!vma.Shared && path.SequenceEqual(SharedMemory.AnonymousName)))
         {
             return VmaStatus.Regular | VmaStatus.AnonymousPrivate;
+        }
+
+        if (AioRing.Is(vma))
+        {
+            return VmaStatus.AioRing;
         }
 
         VmaStatus status = VmaStatus.Regular | (vma.Shared ? VmaStatus.FileShared : VmaStatus.FilePrivate);

@@ -31,7 +31,8 @@ internal static class MappingRestore
             | Kernel.Memory.MAP_NORESERVE;
         uint kept = file is null ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
         uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
-        long flags = (entry.Flags & kept) | Kernel.Memory.MAP_FIXED_NOREPLACE;
+        long kind = AioRing.Is(entry) ? Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_ANONYMOUS : entry.Flags & kept;
+        long flags = kind | Kernel.Memory.MAP_FIXED_NOREPLACE;
         Argument fd = file is null ? -1L : file;
         batch.Add(new Subject("mmap of", entry), SyscallNumber.mmap, entry.Start, entry.End - entry.Start, (long)protection, flags, fd, entry.Pgoff);
         return protection;

@@ -156,14 +156,17 @@ internal static class PageContent
     }
 
     private static bool IsAlike(Mapping one, Mapping other) => HasOwnPages(one) == HasOwnPages(other)
-        && !one.IsSpecial && !other.IsSpecial && ((one.Flags ^ other.Flags) & VmFlags.MaybeGuard) == 0;
+        && !IsWhole(one) && !IsWhole(other) && ((one.Flags ^ other.Flags) & VmFlags.MaybeGuard) == 0;
+
+    // The kernel does not count their pages as the process's own.
+    private static bool IsWhole(Mapping mapping) => mapping.IsSpecial || mapping.IsAioRing;
 
     private static bool HasOwnPages(Mapping mapping) => mapping.HasContent && (!mapping.IsSpecial || mapping.Vma.IsVdso);
 
     // Anonymous pages that exist. The kernel keeps guard pages as swap entries: they are none of the process's.
     private static void Scan(Proc.PageMap pageMap, Mapping first, ulong end, List<PageRegion> regions)
     {
-        if (first.IsSpecial)
+        if (IsWhole(first))
         {
             regions.Add(new PageRegion(first.Vma.Start, end, PageCategories.None));
             return;
