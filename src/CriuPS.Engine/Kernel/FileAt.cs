@@ -64,6 +64,14 @@ internal static class FileAt
         return Error(Retried(() => Syscall.Invoke(SyscallNumber.fsync, number)));
     }
 
+    /// <summary>fallocate(2): makes sure that a part of a file has room; the result is the errno, 0 for success.</summary>
+    public static int TryAllocate(SafeFileHandle file, long offset, long length)
+    {
+        using var hold = new Hold(file);
+        int number = hold.Number;
+        return Error(Retried(() => Syscall.Invoke(SyscallNumber.fallocate, number, 0, offset, length)));
+    }
+
     /// <summary>fallocate(2): gives the room of a part of a file back; it reads as zeros, and the size stays.</summary>
     public static int TryPunchHole(SafeFileHandle file, long offset, long length)
     {

@@ -6,6 +6,7 @@ internal static unsafe class Memory
     public const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
     public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_32BIT = 0x40, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000;
     public const int MAP_NORESERVE = 0x4000, MAP_STACK = 0x20000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000, MAP_DROPPABLE = 8;
+    public const int MAP_HUGE_SHIFT = 26, MAP_HUGE_MASK = 0x3f;
     public const int MLOCK_ONFAULT = 1;
     public const int MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
     public const int MADV_RANDOM = 1, MADV_SEQUENTIAL = 2, MADV_DONTNEED = 4, MADV_DONTFORK = 10, MADV_MERGEABLE = 12, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15;
@@ -21,9 +22,11 @@ internal static unsafe class Memory
             () => $"mmap({length} bytes)");
 
     /// <summary>Maps new shared anonymous memory of this process; it promises no memory before it is written to.</summary>
-    public static ulong MapSharedAnonymous(ulong length) =>
+    /// <param name="length">Bytes.</param>
+    /// <param name="flags">What else is asked for.</param>
+    public static ulong MapSharedAnonymous(ulong length, int flags = 0) =>
         (ulong)Syscall.Check(
-            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+            Syscall.Invoke(SyscallNumber.mmap, 0, (long)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0),
             () => $"mmap({length} shared bytes)");
 
     /// <summary>Reads a part of one page of a file as mappings of it see it, beyond the file's end too.</summary>

@@ -45,6 +45,12 @@ internal static class InheritedMemory
     {
         bool inside = own.Start >= theirs.Start && own.End <= theirs.End;
         bool sameKind = (own.Flags & Kernel.Memory.MAP_PRIVATE) != 0 && (own.Flags & Kind) == (theirs.Flags & Kind);
+        if ((own.Flags & Kernel.Memory.MAP_HUGETLB) != 0)
+        {
+            // Pages of another size can neither be compared nor dropped one by one.
+            return false;
+        }
+
         bool anonymous = (own.Flags & Kernel.Memory.MAP_ANONYMOUS) != 0;
         return inside && sameKind && (anonymous || own.Shmid == theirs.Shmid && own.Pgoff == theirs.Pgoff + (own.Start - theirs.Start));
     }

@@ -197,6 +197,7 @@ internal sealed class SavedProcess : IDisposable
                 throw Broken(_images, $"mm-{Pid}.img", $"mapping {entry.Start:x}-{entry.End:x} is a ring of io_setup that is not described");
             }
 
+            ValidateHuge(entry);
             if ((status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0)
             {
                 _files.Validate((uint)entry.Shmid, Pid, $"mapping {entry.Start:x}-{entry.End:x}");
@@ -205,6 +206,25 @@ internal sealed class SavedProcess : IDisposable
             {
                 _files.Opening.SharedMemory.ValidateArea(entry);
             }
+        }
+    }
+
+    // A mapping takes all its huge pages at once, unless it was made to wait for them.
+    private void ValidateHuge(VmaEntry entry)
+    {
+        if ((entry.Flags & Kernel.Memory.MAP_HUGETLB) == 0 || (entry.Flags & Kernel.Memory.MAP_NORESERVE) != 0)
+        {
+            return;
+        }
+
+        SharedMemoryOpening memory = _files.Opening.SharedMemory;
+        if (((VmaStatus)entry.Status & VmaStatus.MemFd) != 0)
+        {
+            memory.ValidateHuge(_files[(uint)entry.Shmid, $"mapping {entry.Start:x}-{entry.End:x}"].Memfd.InodeId, entry);
+        }
+        else if (((VmaStatus)entry.Status & VmaStatus.AnonymousPrivate) != 0 && HugePages.SizeIn(entry.Flags) is not 0 and long size)
+        {
+            memory.Huge.Need(size, (long)(entry.End - entry.Start));
         }
     }
 

@@ -61,6 +61,7 @@ internal sealed class SavedTree : IDisposable
                 tree.Add(entry, leader, process);
             }
 
+            tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();
             return tree;
         }

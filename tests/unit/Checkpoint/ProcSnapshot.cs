@@ -13,7 +13,7 @@ internal static partial class ProcSnapshot
 {
     private static readonly string[] s_statusOfTheMoment =
     [
-        "State:", "VmPeak:", "VmHWM:", "VmRSS:", "RssAnon:", "RssFile:", "RssShmem:", "VmPTE:", "VmSwap:", "voluntary_ctxt_switches:", "FDSize:",
+        "State:", "VmPeak:", "VmHWM:", "VmRSS:", "RssAnon:", "RssFile:", "RssShmem:", "HugetlbPages:", "VmPTE:", "VmSwap:", "voluntary_ctxt_switches:", "FDSize:",
         "nonvoluntary_ctxt_switches:", "SigQ:", "PPid:", "TracerPid:",
 
         // A signal that is not blocked is pending for a moment only; the others are compared.

@@ -76,7 +76,7 @@ internal static class LostName
             return state == NameState.Good ? null : ("its path now leads to another file", "give the file its name back");
         }
 
-        if (SharedMemory.IsOnKernelMount(file.Status) || !IsPortable(file))
+        if (SharedMemory.IsOnKernelMount(file.Status) || !IsPortable(file) || HugePages.IsOnMount(file))
         {
             return ("a deleted file of this kind is not supported", "close it before the dump");
         }

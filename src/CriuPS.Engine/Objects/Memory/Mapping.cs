@@ -63,11 +63,6 @@ internal sealed class Mapping
             return null;
         }
 
-        if ((Flags & VmFlags.HugeTlb) != 0)
-        {
-            return ("it is huge-page memory (hugetlbfs)", "use transparent huge pages in the program");
-        }
-
         if ((Flags & (VmFlags.UserFaultMissing | VmFlags.UserFaultWriteProtect | VmFlags.UserFaultMinor)) != 0)
         {
             return ("it is registered with userfaultfd", "let the program unregister it before the dump");
@@ -104,11 +99,6 @@ internal sealed class Mapping
             return ("it is a System V shared memory segment", "detach it before the dump; this kind of memory is not supported yet");
         }
 
-        if (path.StartsWith("/anon_hugepage", StringComparison.Ordinal))
-        {
-            return ("it is memory without a file name", "this kind of memory is not supported");
-        }
-
         return null;
     }
 
@@ -121,6 +111,8 @@ internal sealed class Mapping
         flags |= Has(VmFlags.GrowsDown) ? Kernel.Memory.MAP_GROWSDOWN : 0;
         flags |= Has(VmFlags.Locked) ? Kernel.Memory.MAP_LOCKED : 0;
         flags |= Has(VmFlags.NoReserve) ? Kernel.Memory.MAP_NORESERVE : 0;
+        flags |= Has(VmFlags.HugeTlb) ? Kernel.Memory.MAP_HUGETLB : 0;
+        flags |= Has(VmFlags.HugeTlb) && (anonymous || IsSharedMemory) ? (int)HugePages.FlagOf(_smaps.PageSize) : 0;
         ulong advice = 0;
         foreach ((VmFlags flag, int number) in IsSpecial ? [] : s_advice)
         {
@@ -192,7 +184,7 @@ internal sealed class Mapping
             return VmaStatus.Regular | VmaStatus.Heap | VmaStatus.AnonymousPrivate;
         }
 
-        if (!vma.HasFile || (!vma.Shared && path.SequenceEqual(SharedMemory.AnonymousName)))
+        if (!vma.HasFile || (!vma.Shared && (path.SequenceEqual(SharedMemory.AnonymousName) || path.StartsWith(HugePages.AnonymousName))))
         {
             return VmaStatus.Regular | VmaStatus.AnonymousPrivate;
         }

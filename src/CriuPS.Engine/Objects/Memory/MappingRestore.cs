@@ -29,7 +29,8 @@ internal static class MappingRestore
         // Shared anonymous memory has a file behind it, although its entry may say that it is anonymous.
         const uint Always = Kernel.Memory.MAP_SHARED | Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_DROPPABLE | Kernel.Memory.MAP_GROWSDOWN
             | Kernel.Memory.MAP_NORESERVE;
-        uint kept = file is null ? Always | Kernel.Memory.MAP_ANONYMOUS : Always;
+        const uint Huge = Kernel.Memory.MAP_HUGETLB | ((uint)Kernel.Memory.MAP_HUGE_MASK << Kernel.Memory.MAP_HUGE_SHIFT);
+        uint kept = file is null ? Always | Kernel.Memory.MAP_ANONYMOUS | Huge : Always;
         uint protection = entry.Prot | (hasContent ? Kernel.Memory.PROT_WRITE : 0u);
         long kind = AioRing.Is(entry) ? Kernel.Memory.MAP_PRIVATE | Kernel.Memory.MAP_ANONYMOUS : entry.Flags & kept;
         long flags = kind | Kernel.Memory.MAP_FIXED_NOREPLACE;

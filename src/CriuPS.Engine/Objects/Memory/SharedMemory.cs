@@ -7,7 +7,8 @@ namespace CriuPS.Engine.Objects.Memory;
 
 /// <summary>
 /// Memory that is a file without being in any directory: shared anonymous memory (mmap(2) with MAP_SHARED | MAP_ANONYMOUS, or of /dev/zero) and
-/// memory files (memfd_create(2)). Both are inodes of a tmpfs that only the kernel has mounted (mm/shmem.c, shm_mnt), so one way saves both.
+/// memory files (memfd_create(2)). Both are inodes of a tmpfs that only the kernel has mounted (mm/shmem.c, shm_mnt), or of one of its mounts of huge
+/// pages (<see cref="HugePages"/>), so one way saves all.
 /// /proc names them <c>/dev/zero (deleted)</c> and <c>/memfd:NAME (deleted)</c>; System V segments are there too, as <c>/SYSV…</c>.
 /// </summary>
 internal static class SharedMemory
@@ -25,10 +26,10 @@ internal static class SharedMemory
     public static bool Is(OpenFile file) => IsOnKernelMount(file.Status) && HasName(file.Link);
 
     /// <summary>Whether such memory is behind a mapping.</summary>
-    public static bool Is(Vma vma) => HasName(vma.Path) && Device(vma.DeviceMajor, vma.DeviceMinor) == s_device.Value;
+    public static bool Is(Vma vma) => HasName(vma.Path) && IsKernelMount(Device(vma.DeviceMajor, vma.DeviceMinor));
 
-    /// <summary>Whether a file is on the kernel's own tmpfs, whatever it is.</summary>
-    public static bool IsOnKernelMount(FileStatus.stat status) => status.st_dev == s_device.Value;
+    /// <summary>Whether a file is on the kernel's own tmpfs, or on one of its mounts of huge pages, whatever it is.</summary>
+    public static bool IsOnKernelMount(FileStatus.stat status) => IsKernelMount(status.st_dev);
 
     /// <summary>The name in images: that of memfd_create(2), or <see cref="AnonymousName"/>.</summary>
     public static ReadOnlySpan<byte> NameOf(OsText link)
@@ -38,7 +39,12 @@ internal static class SharedMemory
         return name.EndsWith(Suffix) ? name[..^Suffix.Length] : name;
     }
 
-    private static bool HasName(OsText link) => link.EndsWith(Suffix) && (link.StartsWith(FilePrefix) || NameOf(link).SequenceEqual(AnonymousName));
+    private static bool HasName(OsText link) => link.EndsWith(Suffix) && (link.StartsWith(FilePrefix) || IsAnonymous(NameOf(link)));
+
+    /// <summary>Whether a name in images is that of anonymous memory.</summary>
+    public static bool IsAnonymous(ReadOnlySpan<byte> name) => name.SequenceEqual(AnonymousName) || name.SequenceEqual(HugePages.AnonymousName);
+
+    private static bool IsKernelMount(ulong device) => device == s_device.Value || HugePages.SizeOf(device) != 0;
 
     private static ulong FindDevice()
     {

@@ -40,7 +40,12 @@ internal sealed class SharedMemoryImages(ImageSet set, CancellationToken cancell
             InodeId = id, Name = ByteString.CopyFrom(SharedMemory.NameOf(file.Link)), Uid = status.st_uid, Gid = status.st_gid, Mode = status.st_mode,
             Size = (ulong)status.st_size, Shmid = PageMapId(status.st_ino), Seals = (uint)Fcntl.Control(handle, MemFd.F_GET_SEALS),
         };
-        Pages += status.st_size == 0 ? 0 : SharedPages.Save(set, entry.Shmid, handle, status.st_size, cancellation);
+        if (HugePages.SizeOf(status.st_dev) is not 0 and long pageSize)
+        {
+            entry.HugetlbFlag = MemFd.MFD_HUGETLB | HugePages.FlagOf(pageSize);
+        }
+
+        Pages += status.st_size == 0 ? 0 : SharedPages.Save(set, entry.Shmid, handle, status, cancellation);
         _inodes.Write(entry);
         return id;
     }

@@ -18,6 +18,9 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
     private readonly Dictionary<ulong, SharedObject> _areas = [];
     private Dictionary<ulong, SharedObject>? _objects;
 
+    /// <summary>The huge pages that will be taken.</summary>
+    public HugePagePool Huge { get; } = new();
+
     /// <summary>How many pages have been read.</summary>
     public long Pages { get; private set; }
 
@@ -26,12 +29,28 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
     public void Validate(uint id)
     {
         MemfdInodeEntry entry = Find(id).Entry;
-        if (entry.HugetlbFlag != 0)
-        {
-            throw HugePages($"memory file {new Proc.OsText(entry.Name.Span).ToDisplayString()}");
-        }
-
         using PageMapChain? chain = SharedPages.Open(set, entry.Shmid, (long)entry.Size);
+        if (HugePages.SizeIn(entry.HugetlbFlag) is not 0 and long size)
+        {
+            foreach (PageExtent extent in chain?.Extents ?? [])
+            {
+                Huge.Need(size, id, (long)extent.Address, (long)extent.End);
+            }
+        }
+    }
+
+    /// <summary>Announces a mapping of an object of huge pages: the kernel reserves them for it.</summary>
+    public void ValidateHuge(uint id, VmaEntry mapping)
+    {
+        long size = HugePages.SizeIn(Find(id).Entry.HugetlbFlag), length = (long)(mapping.End - mapping.Start);
+        if (size != 0 && (mapping.Flags & Kernel.Memory.MAP_SHARED) == 0)
+        {
+            Huge.Need(size, length);
+        }
+        else if (size != 0)
+        {
+            Huge.Need(size, id, (long)mapping.Pgoff, (long)mapping.Pgoff + length);
+        }
     }
 
     /// <summary>
@@ -43,7 +62,7 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
     {
         if ((entry.Flags & Kernel.Memory.MAP_HUGETLB) != 0 || entry.Shmid > uint.MaxValue)
         {
-            throw HugePages($"mapping {entry.Start:x}-{entry.End:x}");
+            throw NotMemoryFile($"mapping {entry.Start:x}-{entry.End:x}");
         }
 
         if (!_areas.TryGetValue(entry.Shmid, out SharedObject? area))
@@ -126,8 +145,8 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
 
     private static SafeFileHandle Reopen(SafeFileHandle own, int flags) => OpenAt.Open($"/proc/self/fd/{own.DangerousGetHandle()}", flags);
 
-    private static CriuException HugePages(string what) =>
-        new("HugePagesNotSupported", CriuErrorKind.NotSupported, $"{what} is of huge pages, which is not supported yet") { Subject = what };
+    private static CriuException NotMemoryFile(string what) =>
+        new("HugePagesNotSupported", CriuErrorKind.NotSupported, $"{what} is of huge pages, and no memory file") { Subject = what };
 
     private SharedObject Find(uint id) => (_objects ??= Read()).TryGetValue(id, out SharedObject? found)
         ? found
@@ -153,7 +172,8 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
         if (wanted.File is null)
         {
             MemfdInodeEntry entry = wanted.Entry;
-            wanted.File = IsAnonymous(entry) ? MakeAnonymous((long)entry.Size) : MemFd.Create(entry.Name.Span, MemFd.MFD_ALLOW_SEALING);
+            wanted.File = IsAnonymous(entry) ? MakeAnonymous((long)entry.Size, HugePages.SizeIn(entry.HugetlbFlag))
+                : MemFd.Create(entry.Name.Span, MemFd.MFD_ALLOW_SEALING | (int)entry.HugetlbFlag);
             InodeAttributes.SetLength(wanted.File, (long)entry.Size);
             Pages += entry.Size == 0 ? 0 : SharedPages.Restore(set, entry.Shmid, wanted.File, (long)entry.Size, cancellation);
             if (entry.HasUid)
@@ -171,12 +191,12 @@ internal sealed class SharedMemoryOpening(ImageSet set, CancellationToken cancel
     }
 
     private static bool IsAnonymous(MemfdInodeEntry entry) =>
-        entry.Name.Span.SequenceEqual(SharedMemory.AnonymousName) && entry.Size > 0 && entry.Seals == MemFd.F_SEAL_SEAL;
+        SharedMemory.IsAnonymous(entry.Name.Span) && entry.Size > 0 && entry.Seals == MemFd.F_SEAL_SEAL;
 
-    private static SafeFileHandle MakeAnonymous(long size)
+    private static SafeFileHandle MakeAnonymous(long size, long hugeSize)
     {
         ulong length = ((ulong)size + Kernel.Memory.PageSize - 1) & ~(ulong)(Kernel.Memory.PageSize - 1);
-        ulong address = Kernel.Memory.MapSharedAnonymous(length);
+        ulong address = Kernel.Memory.MapSharedAnonymous(length, hugeSize == 0 ? 0 : Kernel.Memory.MAP_HUGETLB | (int)HugePages.FlagOf(hugeSize));
         try
         {
             return OpenAt.Open($"/proc/self/map_files/{address:x}-{address + length:x}", Fcntl.O_RDWR);

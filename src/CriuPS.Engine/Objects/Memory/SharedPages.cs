@@ -17,15 +17,15 @@ internal static class SharedPages
     /// <param name="set">The image set.</param>
     /// <param name="id">The number of the page map.</param>
     /// <param name="file">The object, open for reading, with a position of its own.</param>
-    /// <param name="size">Its size in bytes.</param>
+    /// <param name="status">Its size and device.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>How many pages there were.</returns>
-    public static long Save(ImageSet set, uint id, SafeFileHandle file, long size, CancellationToken cancellation)
+    public static long Save(ImageSet set, uint id, SafeFileHandle file, FileStatus.stat status, CancellationToken cancellation)
     {
         uint pagesId = set.NextPagesId();
         using SafeFileHandle pages = set.CreateRaw(ImageType.Pages, pagesId);
         using PageMapWriter map = new(set, ImageType.ShmemPageMap, id, pagesId);
-        foreach ((long start, long end) in DataRanges.Of(file, size))
+        foreach ((long start, long end) in HugePages.SizeOf(status.st_dev) != 0 ? HugePages.Ranges(file, status) : DataRanges.Of(file, status.st_size))
         {
             // Ranges end at a page's border, but for the last one of a file that does not.
             long offset = map.PresentBytes;
@@ -69,6 +69,7 @@ internal static class SharedPages
     /// <returns>How many pages there were.</returns>
     public static long Restore(ImageSet set, uint id, SafeFileHandle file, long size, CancellationToken cancellation)
     {
+        long hugeSize = HugePages.SizeOf(FileStatus.Of(file).st_dev);
         using PageMapChain? chain = Open(set, id, size);
         long count = 0;
         foreach (IGrouping<int, PageExtent> level in (chain?.Extents ?? []).Where(e => e.Offset >= 0).GroupBy(e => e.Level))
@@ -78,6 +79,14 @@ internal static class SharedPages
             foreach (PageExtent extent in level.Where(e => e.Address < (ulong)size))
             {
                 long length = Math.Min((long)extent.End, size) - (long)extent.Address;
+                count += (long)extent.Pages;
+                if (hugeSize != 0)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    HugePages.Fill(file, hugeSize, (long)extent.Address, length, pages, extent.Offset);
+                    continue;
+                }
+
                 if (FileCopy.Copy(pages, extent.Offset, file, (long)extent.Address, length, "shared memory", cancellation) != length)
                 {
                     throw new ImageException(ImageException.TruncatedImage, "pages", extent.Offset, "the pages file ends too early");
@@ -87,8 +96,6 @@ internal static class SharedPages
                 {
                     RestoreRest(pages, extent.Offset + length, file, size);
                 }
-
-                count += (long)extent.Pages;
             }
         }
 
