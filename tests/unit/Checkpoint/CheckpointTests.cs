@@ -37,6 +37,7 @@ public sealed class CheckpointTests
     [InlineData("odd_files", true)]
     [InlineData("rings", false)]
     [InlineData("aio", true)]
+    [InlineData("bpf_maps", false)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("files", true)]

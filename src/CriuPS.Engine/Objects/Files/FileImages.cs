@@ -22,6 +22,8 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name), uint[]> _buildIds = [];
     private readonly HashSet<ulong> _pipes = [];
+    private readonly HashSet<uint> _bpfMaps = [];
+    private readonly ImageWriter _bpfMapData = set.CreateWriter(ImageType.BpfMapData);
     private readonly ImageWriter _locks = set.CreateWriter(ImageType.FileLocks);
     private readonly ImageWriter _files = set.CreateWriter(ImageType.Files);
     private readonly ImageWriter _pipesData = set.CreateWriter(ImageType.PipesData), _namedPipesData = set.CreateWriter(ImageType.FifoData);
@@ -91,6 +93,16 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <param name="isFirst">Whether a descriptor is the first of its open file.</param>
     public void WriteLocks(IReadOnlyList<OpenFile> table, Func<OpenFile, bool> isFirst) => FileLocks.Save(table, isFirst, _locks);
 
+    /// <summary>Whether the elements of a map of bpf(2) are not yet written.</summary>
+    public bool IsNewBpfMap(uint map) => _bpfMaps.Add(map);
+
+    /// <summary>Saves the elements of a map of bpf(2): all keys, then all values.</summary>
+    public void WriteBpfMap(BpfmapDataEntry entry, ReadOnlySpan<byte> content)
+    {
+        _bpfMapData.Write(entry);
+        _bpfMapData.WritePayload(content);
+    }
+
     public void WriteOwn(CriupsFileEntry entry) => _ownFiles.Write(entry);
 
     public void WritePackets(CriupsPipeEntry entry) => _packets.Write(entry);
@@ -134,6 +146,10 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     private ILookup<uint, CriupsNotifyEntry>? _notify;
 
     private Dictionary<uint, CriupsFileEntry>? _ownFiles;
+
+    private readonly Dictionary<uint, SafeFileHandle> _bpfMaps = [];
+
+    private Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)>? _bpfMapData;
 
     /// <summary>Files that have lost their name.</summary>
     public RemapOpening Remaps { get; } = new(set, cancellation);
@@ -229,6 +245,21 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     /// <summary>What a file of a kind that CRIU does not know is; null for another one.</summary>
     public CriupsFileEntry? Own(uint id) => OwnFiles.Count == 0 ? null : _ownFiles!.GetValueOrDefault(id);
 
+    /// <summary>The elements of a map of bpf(2); null where none are saved.</summary>
+    public (BpfmapDataEntry Entry, byte[] Content)? BpfMapData(uint id) =>
+        (_bpfMapData ??= ReadBpfMapData()).TryGetValue(id, out (BpfmapDataEntry Entry, byte[] Content) data) ? data : null;
+
+    /// <summary>A map of bpf(2), made by the first who asks.</summary>
+    public SafeFileHandle BpfMap(uint id, Func<SafeFileHandle> make)
+    {
+        if (!_bpfMaps.TryGetValue(id, out SafeFileHandle? map))
+        {
+            map = _bpfMaps[id] = make();
+        }
+
+        return map;
+    }
+
     /// <summary>Whether an end of a pipe, by access mode, is not yet given away; it is from now on.</summary>
     public bool TakeEnd(uint pipe, int mode) => _taken.Add((pipe, mode));
 
@@ -273,8 +304,25 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
         return data.ToLookup(d => d.Entry.PipeId);
     }
 
+    private Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)> ReadBpfMapData()
+    {
+        Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)> maps = [];
+        using ImageReader? reader = set.OpenReader(ImageType.BpfMapData);
+        while (reader?.Read<BpfmapDataEntry>() is { } entry)
+        {
+            maps[entry.MapId] = (entry, reader.ReadPayload());
+        }
+
+        return maps;
+    }
+
     public void Dispose()
     {
+        foreach (SafeFileHandle map in _bpfMaps.Values)
+        {
+            map.Dispose();
+        }
+
         foreach ((SafeFileHandle read, SafeFileHandle write) in _pipes.Values)
         {
             read.Dispose();

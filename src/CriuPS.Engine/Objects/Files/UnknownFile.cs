@@ -12,6 +12,7 @@ internal static class UnknownFile
         {
             FileStatus.S_IFSOCK => ("sockets are not supported yet", "close it before the dump"),
             FileStatus.S_IFCHR or FileStatus.S_IFBLK => ("this device is not supported", "close it before the dump"),
+            _ when link is "anon_inode:bpf-prog" or "anon_inode:bpf_link" => ("BPF programs are not supported", "close it before the dump"),
             _ when link.StartsWith("anon_inode:", StringComparison.Ordinal) =>
                 ($"this kind of descriptor ({link["anon_inode:".Length..]}) is not supported yet", "close it before the dump"),
             _ => ("this kind of file is not supported yet", "close it before the dump"),
