@@ -38,6 +38,7 @@ public sealed class CheckpointTests
     [InlineData("rings", false)]
     [InlineData("aio", true)]
     [InlineData("bpf_maps", false)]
+    [InlineData("user_faults", false)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("files", true)]

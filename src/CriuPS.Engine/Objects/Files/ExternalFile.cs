@@ -13,8 +13,9 @@ namespace CriuPS.Engine.Objects.Files;
 internal sealed class ExternalFile : IFileKind
 {
     private static readonly RingFile s_rings = new();
+    private static readonly UserFaultFile s_userFaults = new();
 
-    private static readonly IFileKind[] s_kinds = [s_rings];
+    private static readonly IFileKind[] s_kinds = [s_rings, s_userFaults];
 
     public FdTypes Type => FdTypes.Ext;
 
@@ -36,6 +37,7 @@ internal sealed class ExternalFile : IFileKind
     private static IFileKind KindOf(FileEntry entry, FileOpening opening) => opening.Own(entry.Id) switch
     {
         { Uring: not null } => s_rings,
+        { Userfault: not null } => s_userFaults,
         _ => throw new CriuException("FileKindNotSupported", CriuErrorKind.NotSupported, "it is a file that a plugin of CRIU saved"),
     };
 }

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// A file of userfaultfd(2) that watches over no memory (struct userfaultfd_ctx). fdinfo tells its features; whose memory it belongs to, and whether it leaves out
+/// the kernel's own faults (UFFD_USER_MODE_ONLY), only a BPF program does. It belongs to the memory of whoever makes it, so that process makes it again.
+/// </summary>
+internal sealed class UserFaultFile : IFileKind
+{
+    /// <summary>What the kernel adds to the features when they have been agreed on (fs/userfaultfd.c, UFFD_FEATURE_INITIALIZED).</summary>
+    private const ulong Agreed = 1UL << 31;
+
+    private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
+
+    private readonly record struct State(ulong Features, bool UserModeOnly, int Maker);
+
+    public FdTypes Type => FdTypes.Ext;
+
+    public bool Recognizes(OpenFile file) => file.Link.Bytes.SequenceEqual("anon_inode:[userfaultfd]"u8);
+
+    public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
+    {
+        const string Remedy = "close it before the dump";
+        try
+        {
+            return Waiting(file) != 0 ? ("faults wait at this userfaultfd", "let the program answer them")
+                : Find(file, tree).Maker == 0 ? ("it is a userfaultfd that was made by a process which does not have it any more", Remedy)
+                : null;
+        }
+        catch (CriuException e) when (e is KernelException { Errno: Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS } || e.Id == "KernelTypesUnknown")
+        {
+            return ($"it is a userfaultfd of which the kernel does not tell: {e.Message}", "CAP_BPF, CAP_PERFMON and a kernel with BTF are needed; or close it");
+        }
+    }
+
+    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    {
+        State state = Find(file, images.Tree);
+        images.WriteOwn(new CriupsFileEntry
+        {
+            Id = id, Userfault = new CriupsUserfaultEntry { Features = state.Features, UserModeOnly = state.UserModeOnly, Pid = (uint)state.Maker, Flags = (uint)file.FileFlags },
+        });
+        return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, handle, images.Tree) } };
+    }
+
+    public void Validate(FileEntry entry, FileOpening opening)
+    {
+    }
+
+    // Until the process makes it: something that has no effect on anybody.
+    public SafeFileHandle Open(FileEntry entry, FileOpening opening) => OpenAt.Open("/dev/null", Fcntl.O_RDWR);
+
+    public bool MakeInside(FileEntry entry, FdinfoEntry descriptor, IReadOnlyDictionary<int, RemoteBatch> tasks, FileOpening opening)
+    {
+        CriupsUserfaultEntry saved = opening.Own(entry.Id)!.Userfault;
+        if (!tasks.TryGetValue((int)saved.Pid, out RemoteBatch? batch))
+        {
+            return false;
+        }
+
+        SyscallProgram program = batch.Room(4, 64);
+        int flags = (saved.UserModeOnly ? UserFault.UFFD_USER_MODE_ONLY : 0) | ((int)saved.Flags & Fcntl.O_NONBLOCK);
+        Operation made = program.Add("userfaultfd", SyscallNumber.userfaultfd, flags);
+        if ((saved.Features & Agreed) != 0)
+        {
+            ulong features = program.Put(new UserFault.uffdio_api { api = UserFault.UFFD_API, features = saved.Features & ~Agreed });
+            program.Add("ioctl(UFFDIO_API)", SyscallNumber.ioctl, made, (long)UserFault.UFFDIO_API, features);
+        }
+
+        program.Add($"dup3 to fd {descriptor.Fd}", SyscallNumber.dup3, made, descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0 ? Fcntl.O_CLOEXEC : 0);
+        program.Add("close", SyscallNumber.close, made);
+        batch.Run();
+        return true;
+    }
+
+    // fs/userfaultfd.c, userfaultfd_show_fdinfo: "total:" counts those that have been read, too.
+    private static ulong Waiting(OpenFile file) =>
+        file.Info!.FindOther("total"u8) is { } text && ulong.TryParse(text.ToDisplayString(), CultureInfo.InvariantCulture, out ulong count) ? count : 0;
+
+    private static State Find(OpenFile file, TreeFiles tree)
+    {
+        (ulong features, ulong flags, ulong memory) = Context(file);
+        int maker = tree.OfSameFile(file).Where(f => f.Link == file.Link && Context(f).Memory == memory && Kcmp.CompareFiles(f.Pid, f.Fd, file.Pid, file.Fd) == 0)
+            .Select(f => f.Pid).FirstOrDefault(pid => MemoryOf(pid) == memory);
+        return new State(features, (flags & UserFault.UFFD_USER_MODE_ONLY) != 0, maker);
+    }
+
+    private static (ulong Features, ulong Flags, ulong Memory) Context(OpenFile file)
+    {
+        const int Words = 5;
+        KernelTypes types = s_types.Value;
+        BpfRow row = new(Words);
+        row.Of(types.OffsetOf("bpf_iter__task_file", "file"));
+        int fd = row.FromIterator(types.OffsetOf("bpf_iter__task_file", "fd"));
+        int context = row.FromObject(types.OffsetOf("file", "private_data"));
+        int flags = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "flags")), features = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "features"));
+        int memory = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "mm"));
+        ulong[] found = Rows(row, "bpf_iter_task_file", file.Pid, Words).First(r => (int)r[fd] == file.Fd);
+        return ((uint)found[features], (uint)found[flags], found[memory]);
+    }
+
+    private static ulong MemoryOf(int pid)
+    {
+        const int Words = 1;
+        BpfRow row = new(Words);
+        row.Of(s_types.Value.OffsetOf("bpf_iter__task", "task"));
+        int memory = row.FromObject(s_types.Value.OffsetOf("task_struct", "mm"));
+        return Rows(row, "bpf_iter_task", pid, Words).Select(r => r[memory]).FirstOrDefault();
+    }
+
+    private static IEnumerable<ulong[]> Rows(BpfRow row, string iterator, int pid, int words) =>
+        MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(row.Finish(), s_types.Value.Function(iterator), pid)).ToArray().Chunk(words);
+}
