@@ -3,6 +3,7 @@
  * files. Each process knows what it must find behind each of its descriptors, and which of them are one open file, in itself and in its parent.
  */
 #include "target.h"
+#include <linux/bpf.h>
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -25,7 +26,7 @@
 #define MOST_CHILDREN 4
 #define DEPTH 2
 
-enum kind { REGULAR, DIRECTORY, PIPE, FIFO, EVENT, TIMER, SIGNALS, MEMORY, SET, WATCHES, TERMINAL, MARKS, DEVICE, KINDS };
+enum kind { REGULAR, DIRECTORY, PIPE, FIFO, EVENT, TIMER, SIGNALS, MEMORY, SET, WATCHES, TERMINAL, MARKS, DEVICE, MAP, KINDS };
 
 struct animal
 {
@@ -302,6 +303,25 @@ static void make_marks(void)
     }
 }
 
+static uint64_t map_call(int command, unsigned map, uint64_t value)
+{
+    uint32_t key = 2;
+    union bpf_attr a = {.map_fd = map, .key = (uint64_t)&key, .value = (uint64_t)&value};
+    TARGET_EQUAL(0, syscall(SYS_bpf, command, &a, sizeof(a)));
+    return value;
+}
+
+static void make_map(void)
+{
+    if (geteuid() == 0)
+    {
+        union bpf_attr a = {.map_type = next(2) ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_HASH, .key_size = 4, .value_size = 8, .max_entries = 3 + next(100)};
+        struct animal *made = add(MAP, (int)syscall(SYS_bpf, BPF_MAP_CREATE, &a, sizeof(a)));
+        made->value = next(1000);
+        map_call(BPF_MAP_UPDATE_ELEM, (unsigned)made->fd, made->value);
+    }
+}
+
 static void make_one(void)
 {
     sigset_t signals;
@@ -322,6 +342,7 @@ static void make_one(void)
     case WATCHES: make_watches(); break;
     case TERMINAL: make_terminal(); break;
     case MARKS: make_marks(); break;
+    case MAP: make_map(); break;
     case DEVICE: add(DEVICE, open(next(2) ? "/dev/null" : "/dev/urandom", O_RDWR | (next(2) ? O_CLOEXEC : 0))); break;
     default: make_regular(); break;
     }
@@ -444,6 +465,9 @@ static void check(const struct animal *a)
         TARGET_EQUAL(a->value, (uint64_t)size.ws_row << 16 | size.ws_col);
         break;
     }
+    case MAP:
+        TARGET_EQUAL(a->value, map_call(BPF_MAP_LOOKUP_ELEM, (unsigned)a->fd, 0));
+        break;
     default:
         break;
     }

@@ -85,6 +85,16 @@ internal static unsafe class Bpf
         }
     }
 
-    private static SafeFileHandle Call(int command, void* attributes, int size, string call) =>
-        new((nint)Syscall.Check(Syscall.Invoke(SyscallNumber.bpf, command, (long)attributes, size), call), ownsHandle: true);
+    private static SafeFileHandle Call(int command, void* attributes, int size, string call)
+    {
+        const int Patience = 1000;
+        long result = -Errno.EAGAIN;
+        for (int tries = 0; result == -Errno.EAGAIN && tries < Patience; tries++)
+        {
+            // The check of a program gives up when a signal comes (kernel/bpf/verifier.c, do_check), as .NET sends to its threads.
+            result = Syscall.Invoke(SyscallNumber.bpf, command, (long)attributes, size);
+        }
+
+        return new SafeFileHandle((nint)Syscall.Check(result, call), ownsHandle: true);
+    }
 }
