@@ -6,7 +6,7 @@
 # It needs root, some minutes, and 2 GB in the folder for temporary files. One object for each program and user; at the end an error that names
 # those that failed.
 param(
-    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum',
+    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum,sqlite3,node',
     [int] $Rounds = 10,
     [string] $User = '0,12345'
 )
@@ -49,6 +49,45 @@ for (1 .. $#sorted) { $right = 0 if $sorted[$_ - 1] gt $sorted[$_] }
 open(my $r, ">", "$folder/result") or die; print $r $right ? "right" : "wrong"; close($r);
 '@
 
+# Adds numbers to a table with a log of its own (WAL) until it is told to stop; a reader holds its lock meanwhile.
+$sqlite = @'
+folder=$1
+{
+    echo "PRAGMA journal_mode=WAL; CREATE TABLE t(n INTEGER PRIMARY KEY, square INTEGER);"
+    n=0
+    while [ ! -e "$folder/stop" ]; do
+        n=$((n + 1))
+        echo "BEGIN; INSERT INTO t VALUES($n, $((n * n))); COMMIT;"
+        [ $((n % 50)) -ne 0 ] || echo "SELECT count(*) FROM t;"
+    done
+    echo ".output $folder/result"
+    echo "SELECT CASE WHEN count(*) = $n AND sum(square = n * n) = $n THEN 'right' ELSE 'wrong' END FROM t;"
+} | sqlite3 "$folder/base" >"$folder/progress"
+'@
+
+# Timers, work in threads, and a child again and again.
+$node = @'
+const fs = require("fs"), crypto = require("crypto"), { spawn } = require("child_process");
+const folder = process.argv[1];
+let ticks = 0, children = 0, hashes = 0, wrong = 0;
+const expected = crypto.pbkdf2Sync("a", "b", 1000, 16, "sha256").toString("hex");
+const timer = setInterval(() => {
+    ticks++;
+    fs.writeFileSync(folder + "/progress", `${ticks} ${children} ${hashes}\n`);
+    if (fs.existsSync(folder + "/stop")) { clearInterval(timer); stopped = true; }
+}, 10);
+let stopped = false;
+function child() {
+    spawn("/bin/sh", ["-c", "exit 7"], { stdio: "ignore" }).on("exit", code => { children++; if (code !== 7) wrong++; if (!stopped) child(); });
+}
+function hash() {
+    crypto.pbkdf2("a", "b", 1000, 16, "sha256", (error, key) => { hashes++; if (error || key.toString("hex") !== expected) wrong++; if (!stopped) hash(); });
+}
+child();
+hash();
+process.on("exit", () => fs.writeFileSync(folder + "/result", wrong === 0 && children > 0 && hashes > 0 ? "right" : "wrong"));
+'@
+
 # The other user may not be let in where a python3 of root's own is.
 $interpreter = [IO.File]::Exists('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 
@@ -85,6 +124,8 @@ function Start-Work {
     switch ($Name) {
         'python3' { $command = @([string]$interpreter, '-c', $python, $folder) }
         'perl' { $command = @('perl', '-e', $perl, $folder) }
+        'sqlite3' { $command = @('sh', '-c', $sqlite, 'sqlite', $folder) }
+        'node' { $command = @('node', '-e', $node, $folder) }
         'gzip' { $command = @('sh', '-c', "exec gzip -9 <$work/large >$folder/out") }
         'sha256sum' { $command = @('sh', '-c', "exec sha256sum $work/sparse >$folder/out") }
         default { $command = @("$work/targets/$Name", "$folder/status") }
@@ -102,7 +143,8 @@ function Get-Progress {
             $lines = [IO.File]::Exists("/proc/$($Run.Id)/fdinfo/3") ? [IO.File]::ReadAllLines("/proc/$($Run.Id)/fdinfo/3") : @()
             foreach ($line in $lines) { if ($line -match '^pos:\s+([1-9]\d*)$') { $Matches[1] } }
         }
-        { $_ -in 'python3', 'perl' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
+        'sqlite3' { $log = [IO.FileInfo]::new("$($Run.Folder)/base-wal"); if ($log.Exists) { [string]$log.LastWriteTimeUtc.Ticks } }
+        { $_ -in 'python3', 'perl', 'node' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
         default {
             $said = [IO.File]::Exists("$($Run.Folder)/status") ? [IO.File]::ReadAllText("$($Run.Folder)/status") : ''
             if ($said -match 'fail') { throw "$Name says: $said" }
@@ -129,8 +171,8 @@ function Assert-Result {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/out")
             if ($text -ne "$sparseHash  $work/sparse`n") { throw "sha256sum says '$text', expected $sparseHash" }
         }
-        { $_ -in 'python3', 'perl' } {
-            $text = [IO.File]::ReadAllText("$($Run.Folder)/result")
+        { $_ -in 'python3', 'perl', 'sqlite3', 'node' } {
+            $text = [IO.File]::ReadAllText("$($Run.Folder)/result").TrimEnd()
             if ($text -ne 'right') { throw "the result of $Name is $text" }
         }
         default {
@@ -148,7 +190,7 @@ function Test-Program {
     try {
         Wait-Progress $Name $run
         while ($done -lt $Rounds -and -not (Test-Ended $run.Id)) {
-            $out = Invoke-CriuDump $run.Id $run.Images -Force
+            $out = Invoke-CriuDump $run.Id $run.Images -Force -FileLocks
             if (-not (Test-Ended $run.Id)) { throw "process $($run.Id) has not ended" }
             $in = Invoke-CriuRestore $run.Images
             ($done, $freeze, $dump, $restore) = ($done + 1), ($freeze + $out.FreezeTime), ($dump + $out.Duration), ($restore + $in.Duration)

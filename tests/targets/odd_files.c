@@ -13,7 +13,7 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
-static int slaves[2], console, screen, kernel_log, null_node, fifo, far, deep, link_path, net_namespace, own_thread;
+static int slaves[2], console, screen, kernel_log, null_node, tunnel, fifo, far, deep, link_path, net_namespace, own_thread;
 static int reader_lease, writer_lease, high[2];
 static atomic_int thread_id;
 static volatile sig_atomic_t told;
@@ -67,6 +67,7 @@ static void make_devices(void)
     console = open("/dev/console", O_RDWR | O_NOCTTY | O_NONBLOCK);
     screen = open("/dev/tty0", O_RDWR | O_NOCTTY);
     kernel_log = open("/dev/kmsg", O_WRONLY);
+    tunnel = open("/dev/net/tun", O_RDWR);
     (void)!open("/dev/loop-control", O_RDWR);
     if (geteuid() == 0)
     {
@@ -90,6 +91,13 @@ static void check_devices(void)
     char buffer[8];
     struct stat status;
     TARGET_EQUAL(4, read(fifo, buffer, sizeof(buffer)));
+    if (tunnel >= 0)
+    {
+        /* It is attached to nothing. */
+        TARGET_EQUAL(-1, read(tunnel, buffer, 1));
+        TARGET_EQUAL(EBADFD, errno);
+    }
+
     if (null_node > 0)
     {
         TARGET_EQUAL(0, read(null_node, buffer, 1));
