@@ -79,19 +79,17 @@ internal static class StandardStreams
         Syscall.Check(Syscall.Invoke(SyscallNumber.dup3, file.DangerousGetHandle(), stream, 0), "dup3 to a standard stream");
 
     // Nobody starts a program with a stream that is closed on exec: the runtime has taken the free number for a file of its own, which nobody may take
-    // from it (/dev/urandom, pipes). Started again, it finds all three numbers in use. Its file is lost here, but here nothing runs any more.
+    // from it (it reads /dev/urandom until it has enough). Started again, it finds all three numbers in use.
     private static void StartAgain()
     {
         using SafeFileHandle nothing = OpenAt.Open("/dev/null", OpenAt.O_RDWR);
-        for (int stream = 0; stream < Count; stream++)
-        {
-            if (Syscall.Invoke(SyscallNumber.fcntl, stream, Fcntl.F_GETFD) == Fcntl.FD_CLOEXEC)
-            {
-                Replace(stream, nothing);
-            }
-        }
-
-        throw Execute.Become([Environment.ProcessPath!, .. Environment.GetCommandLineArgs().Skip(1)]);
+        int from = (int)nothing.DangerousGetHandle();
+        (int, int)[] replaced =
+        [
+            .. Enumerable.Range(0, Count).Where(stream => Syscall.Invoke(SyscallNumber.fcntl, stream, Fcntl.F_GETFD) == Fcntl.FD_CLOEXEC)
+                .Select(stream => (from, stream)),
+        ];
+        throw Execute.Become([Environment.ProcessPath!, .. Environment.GetCommandLineArgs().Skip(1)], replaced);
     }
 
     private static SafeFileHandle Duplicate(int descriptor) => new((int)Syscall.Check(

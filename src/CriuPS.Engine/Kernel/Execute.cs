@@ -9,7 +9,10 @@ internal static unsafe class Execute
 {
     /// <summary>Becomes a program, which is looked for as a shell does; returns only what was wrong.</summary>
     /// <param name="words">The program and its arguments.</param>
-    public static KernelException Become(IReadOnlyList<string> words)
+    /// <param name="replaced">
+    /// Descriptors that take the places of others, as the last thing before the call: those may be the runtime's, which then cannot go on.
+    /// </param>
+    public static KernelException Become(IReadOnlyList<string> words, params ReadOnlySpan<(int From, int To)> replaced)
     {
         // The runtime ignores SIGPIPE, which an exec would keep.
         Signals.SetAction(Signals.SIGPIPE, default);
@@ -24,6 +27,11 @@ internal static unsafe class Execute
         fixed (byte* program = CString.From(path))
         fixed (long* first = arguments, firstVariable = variables)
         {
+            foreach ((int from, int to) in replaced)
+            {
+                Syscall.Invoke(SyscallNumber.dup3, from, to, 0);
+            }
+
             long result = Syscall.Invoke(SyscallNumber.execve, (long)program, (long)first, (long)firstVariable);
             GC.KeepAlive(argumentTexts);
             GC.KeepAlive(variableTexts);
