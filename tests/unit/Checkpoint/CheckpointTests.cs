@@ -33,6 +33,7 @@ public sealed class CheckpointTests
     [InlineData("login_uid", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]
+    [InlineData("expired_alarm", true)]
     [InlineData("notify", true)]
     [InlineData("odd_files", true)]
     [InlineData("rings", false)]

@@ -7,7 +7,7 @@ namespace CriuPS.Engine.Objects.Timers;
 
 /// <summary>
 /// The three interval timers of a process (real, virtual, profiling; struct signal_struct). Read by getitimer(2) and set by setitimer(2) in the process
-/// itself: what is left at the moment of the dump is left at the moment of the restore.
+/// itself: what is left at the moment of the dump is left at the moment of the restore, and of the real timer, if its signal waits, a whole interval.
 /// </summary>
 internal sealed class IntervalTimers : ITaskState
 {
@@ -52,10 +52,15 @@ internal sealed class IntervalTimers : ITaskState
             return;
         }
 
-        Set(restore.Batch, 0, timers.Real);
+        Set(restore.Batch, 0, Running(timers.Real));
         Set(restore.Batch, 1, timers.Virt);
         Set(restore.Batch, 2, timers.Prof);
     }
+
+    // The real timer does not start again before its signal is taken (posixtimer_rearm_itimer of kernel/time/itimer.c). While that waits nothing is left,
+    // which would stop a timer that is set to it. A stopped one has no interval; those of processor time keep theirs.
+    private static ItimerEntry Running(ItimerEntry real) =>
+        real is { Vsec: 0, Vusec: 0 } ? new ItimerEntry { Isec = real.Isec, Iusec = real.Iusec, Vsec = real.Isec, Vusec = real.Iusec } : real;
 
     private static void Set(RemoteBatch batch, int kind, ItimerEntry entry)
     {
