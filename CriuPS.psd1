@@ -11,10 +11,12 @@
 
     FormatsToProcess     = @('CriuPS.format.ps1xml', 'CriuPS.images.format.ps1xml', 'CriuPS.process.format.ps1xml', 'CriuPS.check.format.ps1xml')
     CmdletsToExport      = @(
+        'Get-CriuCpuInfo'
         'Get-CriuImage'
         'Get-CriuProcessTree'
         'Invoke-CriuDump'
         'Invoke-CriuRestore'
+        'Test-CriuCpuInfo'
         'Test-CriuKernel'
     )
     FunctionsToExport    = @()

@@ -17,6 +17,9 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
 
     private readonly Dictionary<string, int> _usedPaths = new(StringComparer.Ordinal);
 
+    // A field of the engine's own type would be needed before the module can tell where the engine is.
+    private uint _parts = (uint)CpuCapabilities.Default;
+
     /// <summary>The root of the tree.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = IdSet, ValueFromPipelineByPropertyName = true)]
     [Alias("Pid")]
@@ -59,6 +62,20 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
     [ValidateRange(0, long.MaxValue)]
     public long GhostLimit { get; set; } = CriuOptions.DefaultGhostLimit;
 
+    /// <summary>The processor is described in the image set; unless this is None.</summary>
+    [Parameter]
+    public CpuCapabilities CpuCapability { get => (CpuCapabilities)_parts; set => _parts = (uint)value; }
+
+    /// <summary>Resources that are not saved, as kind[id]:name.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] External { get; set; } = [];
+
+    /// <summary>How long the freezing of the tree may take, in seconds; 0 is for ever.</summary>
+    [Parameter]
+    [ValidateRange(0, int.MaxValue / 1000)]
+    public int TimeoutSeconds { get; set; } = (int)CriuOptions.DefaultTimeout.TotalSeconds;
+
     /// <summary>An image set that is already in the directory is replaced.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
@@ -91,6 +108,9 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
         FileLocks = FileLocks,
         LinkRemap = LinkRemap,
         GhostLimit = GhostLimit,
+        CpuCapabilities = CpuCapability == CpuCapabilities.None ? CpuCapability : CpuCapability | CpuCapabilities.Image,
+        External = [.. External],
+        Timeout = TimeSpan.FromSeconds(TimeoutSeconds),
         Force = Force,
     };
 

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using CriuPS.Engine.Check;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Restore;
 
@@ -9,6 +10,9 @@ namespace CriuPS.Commands;
 [OutputType(typeof(RestoreResult))]
 public sealed class InvokeCriuRestoreCommand : CriuCmdlet
 {
+    // A field of the engine's own type would be needed before the module can tell where the engine is.
+    private uint _parts = (uint)CpuCapabilities.Default;
+
     /// <summary>The directory of the image set.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
@@ -22,6 +26,10 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
     [Parameter]
     public SwitchParameter ShellJob { get; set; }
 
+    /// <summary>What of the processor is compared with the description in the image set; nothing, where the set has none and nothing is said here.</summary>
+    [Parameter]
+    public CpuCapabilities CpuCapability { get => (CpuCapabilities)_parts; set => _parts = (uint)value; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord() => TryForInput(Path, () => Restore(ResolveNewPath(Path)));
 
@@ -32,12 +40,18 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
             return;
         }
 
-        var options = new RestoreOptions { ImagesDirectory = path, ShellJob = ShellJob };
+        var options = new RestoreOptions { ImagesDirectory = path, ShellJob = ShellJob, CpuCapabilities = CapabilitiesFor(path) };
         var result = RunOperation($"Restoring {path}", (events, stop) => new RestoreOperation(options, events).Run(stop));
         WriteObject(result);
         if (Wait)
         {
             ProcessEnd.Wait(result.Id, StopToken);
         }
+    }
+
+    private CpuCapabilities CapabilitiesFor(string path)
+    {
+        var wanted = MyInvocation.BoundParameters.ContainsKey(nameof(CpuCapability)) || ProcessorImage.IsIn(path);
+        return wanted && CpuCapability != CpuCapabilities.None ? CpuCapability | CpuCapabilities.Image : CpuCapability;
     }
 }

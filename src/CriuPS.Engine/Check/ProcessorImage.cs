@@ -26,12 +26,22 @@ public static class ProcessorImage
     public static void Validate(string directory, CpuCapabilities parts)
     {
         using ImageSet images = ImageSet.Open(directory);
-        Validate(images, (parts & CpuCapabilities.All) == CpuCapabilities.None ? CpuCapabilities.All : parts);
+        Validate(images, OrAll(parts));
     }
+
+    /// <summary>Whether a directory says on which processor its tree ran.</summary>
+    public static bool IsIn(string directory) => File.Exists(Path.Join(directory, ImageType.CpuInfo.FileName()));
+
+    /// <summary>What is compared where nobody says it: everything.</summary>
+    internal static CpuCapabilities OrAll(CpuCapabilities parts) =>
+        (parts & CpuCapabilities.All) == CpuCapabilities.None ? CpuCapabilities.All : parts & CpuCapabilities.All;
 
     internal static void Write(ImageSet images) => images.WriteSingle(ImageType.CpuInfo, null, Entry());
 
-    internal static void Validate(ImageSet images, CpuCapabilities parts)
+    internal static void Validate(ImageSet images, CpuCapabilities parts) =>
+        ProcessorComparison.Compare(Read(images), ProcessorDescription.Own(), parts);
+
+    internal static CpuinfoX86Entry Read(ImageSet images)
     {
         CpuinfoEntry saved = images.ReadSingle<CpuinfoEntry>(ImageType.CpuInfo);
         if (saved.X86Entry.Count != 1)
@@ -40,7 +50,7 @@ public static class ProcessorImage
                 "DamagedImage", CriuErrorKind.InvalidData, $"{images.FullName(ImageType.CpuInfo.FileName())} describes {saved.X86Entry.Count} x86 processors instead of one");
         }
 
-        ProcessorComparison.Compare(saved.X86Entry[0], ProcessorDescription.Own(), parts);
+        return saved.X86Entry[0];
     }
 
     private static CpuinfoEntry Entry() => new() { X86Entry = { ProcessorDescription.Own() } };

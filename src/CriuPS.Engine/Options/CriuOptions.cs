@@ -16,8 +16,13 @@ public partial record CriuOptions
     /// <summary>The root may belong to a session and a terminal outside of the tree.</summary>
     public bool ShellJob { get; init; }
 
-    /// <summary>How long the freezing of the tree may take.</summary>
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long the freezing of the tree may take; zero is as long as it wants.</summary>
+    public TimeSpan Timeout { get => _timeout; init => _timeout = value == TimeSpan.Zero ? TimeSpan.MaxValue : value; }
+
+    /// <summary>The value of <see cref="Timeout"/> where nothing is said.</summary>
+    public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromSeconds(10);
+
+    private readonly TimeSpan _timeout = DefaultTimeout;
 
     /// <summary>Asked at the stages of the operation; null for nobody.</summary>
     public IOperationHooks? Hooks { get; init; }

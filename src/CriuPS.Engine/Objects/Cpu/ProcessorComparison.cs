@@ -14,6 +14,23 @@ internal static class ProcessorComparison
     /// <exception cref="CriuException">They cannot.</exception>
     public static void Compare(CpuinfoX86Entry saved, CpuinfoX86Entry own, CpuCapabilities parts)
     {
+        IReadOnlyList<string> reasons = Reasons(saved, own, parts);
+        if (reasons.Count > 0)
+        {
+            throw new CriuException(
+                "ProcessorMismatch", CriuErrorKind.NotSupported, $"this processor ({own.ModelId}) is not fit for what ran on {saved.ModelId}: {string.Join("; ", reasons)}")
+            {
+                Remedy = "use a processor of the same kind; -CpuCapability (--cpu-cap) says what is compared",
+            };
+        }
+    }
+
+    /// <summary>Every reason why they cannot.</summary>
+    /// <param name="saved">The processor of the image.</param>
+    /// <param name="own">This processor.</param>
+    /// <param name="parts">What has to be alike.</param>
+    public static IReadOnlyList<string> Reasons(CpuinfoX86Entry saved, CpuinfoX86Entry own, CpuCapabilities parts)
+    {
         List<string> reasons = [];
         if (parts.HasFlag(CpuCapabilities.Fpu))
         {
@@ -31,14 +48,7 @@ internal static class ProcessorComparison
             reasons.AddRange(Differences(saved, own));
         }
 
-        if (reasons.Count > 0)
-        {
-            throw new CriuException(
-                "ProcessorMismatch", CriuErrorKind.NotSupported, $"this processor ({own.ModelId}) is not fit for what ran on {saved.ModelId}: {string.Join("; ", reasons)}")
-            {
-                Remedy = "use a processor of the same kind; -CpuCap says what is compared",
-            };
-        }
+        return reasons;
     }
 
     private static IEnumerable<string> Missing(CpuinfoX86Entry saved, CpuinfoX86Entry own, IReadOnlyList<(int Word, int Bit, string Name)> flags, string what)

@@ -34,6 +34,10 @@ internal static class ProcessorFlags
         .. Of(Leaf7Edx, "avx512_4vnniw 2 avx512_4fmaps 3 avx512_vp2intersect 8 serialize 14 avx512_fp16 23"),
     ];
 
+    /// <summary>The names of the flags that words have, each once.</summary>
+    public static string[] Named(IReadOnlyList<uint> words) =>
+        [.. Instructions.Concat(State).Where(f => f.Word < words.Count && (words[f.Word] & (1u << f.Bit)) != 0).Select(f => f.Name).Distinct()];
+
     /// <summary>The name of a flag, or its place where nobody here has a name for it.</summary>
     public static string NameOf(int word, int bit)
     {

@@ -7,12 +7,11 @@ namespace CriuPS.Engine.Objects.Cpu;
 
 /// <summary>
 /// What an x86-64 processor holds of a task, between ptrace's register sets and the image: general registers (NT_PRSTATUS), x87, SSE, AVX, AVX-512 and
-/// protection keys (NT_X86_XSTATE, the standard layout of Intel's manual, volume 1, chapter 13: legacy area, header, then each component at the offset
-/// that CPUID leaf 0xD tells).
+/// protection keys (NT_X86_XSTATE, Intel's manual, volume 1, chapter 13: legacy area, header, then the components, see <see cref="XsaveLayout"/>).
 /// </summary>
 internal static class RegistersX64
 {
-    private const int LegacySize = 512, HeaderSize = 64, SoftwareOffset = 464;
+    private const int LegacySize = XsaveLayout.LegacySize, HeaderSize = XsaveLayout.HeaderEnd - LegacySize, SoftwareOffset = 464;
     private const int StOffset = 32, XmmOffset = 160, PaddingOffset = 416;
 
     /// <summary>The components that images have a place for: number in XCR0, and words of 32 or 64 bits.</summary>
@@ -119,13 +118,13 @@ internal static class RegistersX64
             return [];
         }
 
-        (int size, int offset) = XsaveLayout.Component(number);
+        (int size, int offset) = XsaveLayout.Component(area, number);
         return offset + size <= area.Length ? area.Slice(offset, size) : [];
     }
 
     private static ReadOnlySpan<byte> Component(ReadOnlySpan<byte> area, ulong enabled, int number)
     {
-        (int size, int offset) = (enabled & (1UL << number)) == 0 ? (0, 0) : XsaveLayout.Component(number);
+        (int size, int offset) = (enabled & (1UL << number)) == 0 ? (0, 0) : XsaveLayout.Component(area, number);
         return offset + size <= area.Length ? area.Slice(offset, size) : [];
     }
 
