@@ -17,8 +17,9 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
 
     private readonly Dictionary<string, int> _usedPaths = new(StringComparer.Ordinal);
 
-    // A field of the engine's own type would be needed before the module can tell where the engine is.
+    // Fields of the engine's own types would be needed before the module can tell where the engine is.
     private uint _parts = (uint)CpuCapabilities.Default;
+    private int _unsupported = (int)UnsupportedFiles.Fail;
 
     /// <summary>The root of the tree.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = IdSet, ValueFromPipelineByPropertyName = true)]
@@ -76,6 +77,16 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
     [ValidateRange(0, int.MaxValue / 1000)]
     public int TimeoutSeconds { get; set; } = (int)CriuOptions.DefaultTimeout.TotalSeconds;
 
+    /// <summary>What is done with open files that cannot be saved.</summary>
+    [Parameter]
+    public UnsupportedFiles UnsupportedFile { get => (UnsupportedFiles)_unsupported; set => _unsupported = (int)value; }
+
+    /// <summary>Files whose content goes into the image set; wildcards are allowed.</summary>
+    [Parameter]
+    [SupportsWildcards]
+    [ValidateNotNullOrEmpty]
+    public string[] IncludeContent { get; set; } = [];
+
     /// <summary>An image set that is already in the directory is replaced.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
@@ -110,6 +121,8 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
         GhostLimit = GhostLimit,
         CpuCapabilities = CpuCapability == CpuCapabilities.None ? CpuCapability : CpuCapability | CpuCapabilities.Image,
         External = [.. External],
+        UnsupportedFiles = UnsupportedFile,
+        IncludedContent = [.. IncludeContent],
         Timeout = TimeSpan.FromSeconds(TimeoutSeconds),
         Force = Force,
     };

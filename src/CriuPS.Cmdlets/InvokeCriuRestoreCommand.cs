@@ -1,5 +1,7 @@
+using System.Collections;
 using System.Management.Automation;
 using CriuPS.Engine.Check;
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Restore;
 
@@ -30,6 +32,21 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
     [Parameter]
     public CpuCapabilities CpuCapability { get => (CpuCapabilities)_parts; set => _parts = (uint)value; }
 
+    /// <summary>Where files are now: keys are beginnings of paths at the dump, values those at the restore.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public IDictionary PathMap { get; set; } = new Hashtable();
+
+    /// <summary>What is done with files that have changed: keys are patterns of paths, values Strict, Growth, Ignore or Saved.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public IDictionary FilePolicy { get; set; } = new Hashtable();
+
+    /// <summary>Descriptors of the shell that take the places of saved files: keys are numbers, values names of files.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public IDictionary InheritDescriptor { get; set; } = new Hashtable();
+
     /// <inheritdoc/>
     protected override void ProcessRecord() => TryForInput(Path, () => Restore(ResolveNewPath(Path)));
 
@@ -40,12 +57,38 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
             return;
         }
 
-        var options = new RestoreOptions { ImagesDirectory = path, ShellJob = ShellJob, CpuCapabilities = CapabilitiesFor(path) };
+        var options = OptionsFor(path);
         var result = RunOperation($"Restoring {path}", (events, stop) => new RestoreOperation(options, events).Run(stop));
         WriteObject(result);
         if (Wait)
         {
             ProcessEnd.Wait(result.Id, StopToken);
+        }
+    }
+
+    private RestoreOptions OptionsFor(string path) => new()
+    {
+        ImagesDirectory = path,
+        ShellJob = ShellJob,
+        CpuCapabilities = CapabilitiesFor(path),
+        MovedPaths = [.. Entries<string, string>(PathMap, "-PathMap").Select(e => new MovedPath(e.Key, e.Value))],
+        FilePolicies = [.. Entries<string, ChangedFile>(FilePolicy, "-FilePolicy").Select(e => new FilePolicy(e.Key, e.Value))],
+        InheritedDescriptors = [.. Entries<int, string>(InheritDescriptor, "-InheritDescriptor").Select(e => new InheritedDescriptor(e.Key, e.Value))],
+    };
+
+    private static IEnumerable<(TKey Key, TValue Value)> Entries<TKey, TValue>(IDictionary table, string parameter)
+    {
+        foreach (DictionaryEntry entry in table)
+        {
+            if (!LanguagePrimitives.TryConvertTo(entry.Key, out TKey key) || !LanguagePrimitives.TryConvertTo(entry.Value, out TValue value))
+            {
+                throw new CriuException("WrongTable", CriuErrorKind.BadOption, $"{parameter}: {entry.Key} = {entry.Value} is not understood")
+                {
+                    Subject = parameter, Remedy = "see Get-Help Invoke-CriuRestore -Parameter *",
+                };
+            }
+
+            yield return (key, value);
         }
     }
 

@@ -43,6 +43,7 @@ internal static class CriuErrorRecord
     private static object? TargetOf(CriuException exception, object? target) => exception switch
     {
         RefusedException refused => refused.Refusals,
+        FilesChangedException changed => changed.Mismatches,
         { Subject: { } subject } => subject,
         _ => target ?? exception.Pid,
     };
@@ -50,10 +51,14 @@ internal static class CriuErrorRecord
     private static string TextOf(CriuException exception) =>
         exception is RefusedException { Refusals: var all }
             ? string.Join("\n", all.Select(one => $"process {one.Pid} ({one.ProcessName}): {one.Subject}: {one.Reason}"))
+            : exception is FilesChangedException { Mismatches: var files }
+            ? string.Join("\n", files.Select(one => $"process {one.Pid}: {one.User}: {one.Reason}"))
             : exception.Message;
 
     private static string? RemedyOf(CriuException exception) =>
         exception is RefusedException { Refusals: var all }
             ? string.Join("\n", all.Select(one => one.Remedy).Distinct())
+            : exception is FilesChangedException { Mismatches: var files }
+            ? string.Join("\n", files.Select(one => one.Remedy).Distinct())
             : exception.Remedy;
 }

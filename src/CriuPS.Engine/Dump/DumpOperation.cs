@@ -107,7 +107,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         Path = images.Path, Id = options.Pid, Processes = capture.Processes, Threads = capture.Threads, Pages = capture.Pages,
         Bytes = images.ListFiles().Sum(f => new FileInfo(Path.Join(images.Path, f.Name)).Length),
-        SharedPages = capture.SharedPages, StopTime = times.Stop, SearchTime = capture.Times.Search, WriteTime = capture.Times.Write,
+        SharedPages = capture.SharedPages, ReplacedFiles = capture.Replaced, StopTime = times.Stop, SearchTime = capture.Times.Search, WriteTime = capture.Times.Write,
         FreezeTime = times.Freeze, Duration = times.All, FinalState = options.FinalState,
     };
 

@@ -21,6 +21,9 @@ public sealed record DumpResult
     /// <summary>Those of them that belong to shared memory.</summary>
     public required long SharedPages { get; init; }
 
+    /// <summary>Descriptors of files that cannot be saved, which the restored processes do not have, or have /dev/null for; and why.</summary>
+    public required IReadOnlyList<Errors.Refusal> ReplacedFiles { get; init; }
+
     /// <summary>Size of the whole image set in bytes.</summary>
     public required long Bytes { get; init; }
 

@@ -18,6 +18,7 @@ internal sealed class Inspection
     private static readonly RegularFile s_named = new();
 
     private readonly List<Refusal> _refusals = [];
+    private readonly List<Refusal> _replaced = [];
     private readonly List<Mapping> _rings = [];
     private readonly DumpOptions _options;
 
@@ -39,6 +40,9 @@ internal sealed class Inspection
 
     /// <summary>Mappings of io_uring's rings, which are none of <see cref="Mappings"/>.</summary>
     public IReadOnlyList<Mapping> Rings => _rings;
+
+    /// <summary>Descriptors that something else takes the places of, because they cannot be saved, and why.</summary>
+    public IReadOnlyList<Refusal> Replaced => _replaced;
 
     /// <summary>The files behind mappings, by device and inode.</summary>
     public Dictionary<(uint Major, uint Minor, ulong Inode), OpenFile> MappedFiles { get; } = [];
@@ -199,14 +203,16 @@ internal sealed class Inspection
 
         foreach (OpenFile file in Files.Where(f => !tree.IsExternal(f)))
         {
-            if (FileKinds.Find(file) is not { } kind)
+            if (Objection(file, tree) is { } objection)
             {
-                (string reason, string remedy) = UnknownFile.Describe(file);
-                Refuse(file.ToString(), reason, remedy);
-            }
-            else if ((kind.Objection(file, tree) ?? NameObjection(kind, file)) is { } objection)
-            {
-                Refuse(file.ToString(), objection.Reason, objection.Remedy);
+                if (_options.UnsupportedFiles != UnsupportedFiles.Fail)
+                {
+                    tree.Replace(file);
+                    _replaced.Add(NewRefusal(file.ToString(), objection.Reason, objection.Remedy));
+                    continue;
+                }
+
+                Refuse(file.ToString(), objection.Reason, $"{objection.Remedy}, or use -UnsupportedFile (--unsupported-files)");
             }
 
             if (FileLocks.Objection(file, _options.FileLocks) is { } locked)
@@ -215,6 +221,9 @@ internal sealed class Inspection
             }
         }
     }
+
+    private (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) =>
+        FileKinds.Find(file) is { } kind ? kind.Objection(file, tree) ?? NameObjection(kind, file) : UnknownFile.Describe(file);
 
     private bool IsServiceSocket(OpenFile file) =>
         _options.ServiceSocket != 0 && file.Kind == FileStatus.S_IFSOCK && file.Status.st_ino == _options.ServiceSocket;
@@ -273,7 +282,9 @@ internal sealed class Inspection
 
     /// <summary>Adds a reason not to dump it that shows in the tree only.</summary>
     public void Refuse(string subject, string reason, string remedy) =>
-        _refusals.Add(new Refusal(Proc.Pid, Stat.Comm.ToDisplayString(), subject, reason, remedy));
+        _refusals.Add(NewRefusal(subject, reason, remedy));
+
+    private Refusal NewRefusal(string subject, string reason, string remedy) => new(Proc.Pid, Stat.Comm.ToDisplayString(), subject, reason, remedy);
 
     private static string NameOf(int pid)
     {

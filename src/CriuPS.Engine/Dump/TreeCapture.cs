@@ -31,6 +31,9 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     /// <summary>Those of them that are shared.</summary>
     public long SharedPages { get; private set; }
 
+    /// <summary>Descriptors of files that cannot be saved and are left out, and why.</summary>
+    public IReadOnlyList<Refusal> Replaced { get; private set; } = [];
+
     /// <summary>How long it took to find pages, and to ask tasks and write their pages.</summary>
     public (TimeSpan Search, TimeSpan Write) Times { get; private set; }
 
@@ -48,6 +51,13 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
         List<TaskKobjIdsEntry> ids = FindShared();
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
+        Replaced = inspection.Processes.SelectMany(p => p.Replaced).ToArray();
+        foreach (Refusal file in Replaced)
+        {
+            string fate = options.UnsupportedFiles == UnsupportedFiles.Close ? "will be closed" : "will be /dev/null";
+            events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Files, $"process {file.Pid} ({file.ProcessName}): {file.Subject} {fate}: {file.Reason}"));
+        }
+
         long start = Stopwatch.GetTimestamp();
         Workers.Each(_processes, p => p.FindPages());
         TimeSpan search = Stopwatch.GetElapsedTime(start);

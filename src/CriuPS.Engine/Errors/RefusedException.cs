@@ -19,7 +19,7 @@ public sealed class RefusedException : CriuException
     public RefusedException(IReadOnlyList<Refusal> refusals)
         : base("Refused", CriuErrorKind.NotSupported, Describe(refusals))
     {
-        Refusals = refusals;
+        Refusals = refusals.ToArray();
         Pid = refusals[0].Pid;
         Subject = refusals[0].Subject;
         Remedy = refusals[0].Remedy;

@@ -98,6 +98,9 @@ public sealed partial class ImageType
     /// <summary>Files of kinds that CRIU does not know.</summary>
     public static ImageType CriupsFiles { get; } = Framed<CriupsFileEntry>("CRIUPS_FILES", "criups-files", 0x43525004);
 
+    /// <summary>Copies of files that have their names.</summary>
+    public static ImageType CriupsContents { get; } = Framed<CriupsContentEntry>("CRIUPS_CONTENTS", "criups-contents", 0x43525005);
+
     /// <summary>What watches of the file system have beyond CRIU's entries.</summary>
     public static ImageType CriupsNotify { get; } = Framed<CriupsNotifyEntry>("CRIUPS_NOTIFY", "criups-notify", 0x43525003);
 
@@ -319,7 +322,7 @@ public sealed partial class ImageType
     public static IReadOnlyList<ImageType> All { get; } =
     [
         Inventory, PsTree, StatsDump, StatsRestore, CpuInfo, Cgroup, Seccomp, AppArmor, Core, Ids, Mm, Fs, CriupsProcess, PageMap, ShmemPageMap, Pages,
-        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, CriupsNotify, CriupsFiles, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
+        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, CriupsNotify, CriupsFiles, CriupsContents, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
         BpfMapData, IrmapCache, UtsNs, IpcNsVar, IpcNsShm, IpcNsMsg, IpcNsSem, MountPoints, NetDev, NetNs, IfAddr, Route, Route6, Rule,
         IpTables, Ip6Tables, NfTables, TmpfsByDevice, Autofs, BinfmtMisc, UserNs, NetNsConntrack, NetNsExpectations, TimeNs, PidNs,
         RegFiles, ExtFiles, NsFiles, EventFdFiles, EventPollFiles, EventPollTargets, SignalFdFiles, InotifyFiles, InotifyWatches,

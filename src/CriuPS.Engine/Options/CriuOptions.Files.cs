@@ -29,6 +29,18 @@ public partial record CriuOptions
     /// <summary>The permissions of a file may have changed.</summary>
     public bool SkipFileModeCheck { get; init; }
 
+    /// <summary>What a dump does with open files that it cannot save.</summary>
+    public UnsupportedFiles UnsupportedFiles { get; init; } = UnsupportedFiles.Fail;
+
+    /// <summary>Regular files whose content a dump puts into the set, by patterns of paths as in <see cref="FilePolicy"/>.</summary>
+    public ImmutableArray<string> IncludedContent { get; init; } = [];
+
+    /// <summary>What a restore does with files that have changed; <see cref="ChangedFile.Strict"/> for all that no pattern fits.</summary>
+    public ImmutableArray<FilePolicy> FilePolicies { get; init; } = [];
+
+    /// <summary>Where files are now; of several that fit, the longest one counts.</summary>
+    public ImmutableArray<MovedPath> MovedPaths { get; init; } = [];
+
     /// <summary>Paths of watched files are looked for at once.</summary>
     public bool ForceIrmap { get; init; }
 

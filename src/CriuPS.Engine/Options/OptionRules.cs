@@ -64,6 +64,7 @@ public static class OptionRules
         new("exec-cmd", o => o.ExecuteCommand && o is not RestoreOptions, "is for restore alone"),
         new("inherit-fd", o => !o.InheritedDescriptors.IsEmpty && o is not RestoreOptions, "is for restore alone"),
         new("mntns-compat-mode", o => o.MountCompatibility && o is not RestoreOptions, "is for restore alone"),
+        new("path-map", o => o.MovedPaths.Any(m => !m.From.StartsWith('/') || !m.To.StartsWith('/')), "needs absolute paths"),
         new("ps-socket", o => o.Daemon && o.PageServerSocket is <= 2, "contradicts --daemon, which closes the standard descriptors"),
     ];
 

@@ -11,7 +11,7 @@ public static partial class OptionTable
 
     /// <summary>Every option.</summary>
     public static IReadOnlyList<OptionDefinition> All { get; } =
-        [.. General(), .. Logs(), .. Servers(), .. Files(), .. Network(), .. Surroundings(), .. Cgroups(), .. Migration(), .. Checks()];
+        [.. General(), .. Logs(), .. Servers(), .. Files(), .. Network(), .. Surroundings(), .. Cgroups(), .. Migration(), .. Checks(), .. Own()];
 
     /// <summary>Finds an option by its long name, or by the name that turns it off.</summary>
     /// <param name="name">The name without dashes.</param>

@@ -32,7 +32,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             ProcessorImage.Validate(images, options.CpuCapabilities);
         }
 
-        using SavedTree saved = SavedTree.Load(images, Inherited(), options.PipesMayEndOutside, cancellation);
+        using SavedTree saved = SavedTree.Load(images, new FileChoices(options, Inherited()), cancellation);
         CheckSession(saved);
         Warn(saved.Files.Opening);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
@@ -41,6 +41,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         Tell(Stage.Birth, $"making process {root}");
         try
         {
+            saved.Files.Opening.Contents.Write();
             Tracee newborn = new Birth(tracer).Root(saved, options);
             using TreeRestore restore = new(tracer, saved, newborn, Tell);
             restore.Prepare();
@@ -48,7 +49,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             cancellation.ThrowIfCancellationRequested();
             Tell(Stage.Resume, "letting it go");
             restore.Complete();
-            RemoveLinks(saved.Files.Opening.Remaps);
+            RemoveLinks(saved.Files.Opening);
             TellHooks(HookPoint.PreResume, root);
             restore.Release(options.LeaveStopped);
             TellHooks(HookPoint.PostResume, root);
@@ -62,16 +63,18 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         catch
         {
             Kill(tracer, saved);
+            saved.Files.Opening.Contents.TakeBack();
             throw;
         }
     }
 
     // The tree is complete, and would not be better off dead for a name that is left over.
-    private void RemoveLinks(RemapOpening remaps)
+    private void RemoveLinks(FileOpening files)
     {
         try
         {
-            remaps.RemoveLinks();
+            files.Remaps.RemoveLinks();
+            files.Contents.Keep();
         }
         catch (KernelException e)
         {

@@ -10,17 +10,23 @@ internal sealed class SavedFiles : IDisposable
     private readonly ImageSet _images;
     private readonly Dictionary<uint, FileEntry> _files = [];
     private readonly HashSet<uint> _validated = [];
+    private readonly List<CriuException> _mismatches = [];
 
-    public SavedFiles(ImageSet images, CancellationToken cancellation)
+    public SavedFiles(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
         _images = images;
-        Opening = new FileOpening(images, id => this[id, "another file"], cancellation);
+        Opening = new FileOpening(images, id => this[id, "another file"], choices, cancellation);
         Locks = images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
         foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
         {
             if (!_files.TryAdd(entry.Id, entry))
             {
                 throw Broken($"it has two files with the id {entry.Id}");
+            }
+
+            if (entry.Reg is { Ext: false } named)
+            {
+                named.Name = choices.Paths.Apply(named.Name);
             }
 
             if (entry.Pipe is { } pipe)
@@ -42,7 +48,7 @@ internal sealed class SavedFiles : IDisposable
     public FileEntry this[uint id, string user] =>
         _files.TryGetValue(id, out FileEntry? entry) ? entry : throw Broken($"it lacks file {id}, which {user} needs");
 
-    /// <summary>Fails if the file cannot be had as it was.</summary>
+    /// <summary>Notes if the file cannot be had as it was; <see cref="ThrowMismatches"/> fails for all of them.</summary>
     /// <param name="id">The id.</param>
     /// <param name="pid">The process that needs it.</param>
     /// <param name="user">What of the process needs it.</param>
@@ -60,13 +66,31 @@ internal sealed class SavedFiles : IDisposable
         {
             kind.Validate(entry, Opening);
         }
-        catch (CriuException e)
+        catch (CriuException e) when (e is not ImageException)
         {
-            throw new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno };
+            _mismatches.Add(new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno });
         }
     }
 
-    /// <summary>Fails if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
+    /// <summary>Fails if any file cannot be had as it was; all are named.</summary>
+    /// <exception cref="CriuException">One cannot, or several, which is a <see cref="FilesChangedException"/>.</exception>
+    public void ThrowMismatches()
+    {
+        if (_mismatches.Count > 1)
+        {
+            throw new FilesChangedException(
+                [.. _mismatches.Select(e => new FileMismatch(e.Pid ?? 0, UserOf(e), e.Subject ?? "", e.InnerException!.Message, e.Remedy ?? ""))]);
+        }
+
+        if (_mismatches.Count == 1)
+        {
+            throw _mismatches[0];
+        }
+    }
+
+    private static string UserOf(CriuException e) => e.Message[..^(e.InnerException!.Message.Length + ": ".Length)];
+
+    /// <summary>Notes if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
     public void Validate(FdinfoEntry descriptor, int pid)
     {
         string user = $"fd {descriptor.Fd}";

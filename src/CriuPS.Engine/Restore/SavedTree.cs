@@ -15,10 +15,10 @@ internal sealed class SavedTree : IDisposable
     private readonly Dictionary<int, SavedProcess> _processes = [];
     private readonly Dictionary<int, SavedZombie> _zombies = [];
 
-    private SavedTree(ImageSet images, CancellationToken cancellation)
+    private SavedTree(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
         Images = images;
-        Files = new SavedFiles(images, cancellation);
+        Files = new SavedFiles(images, choices, cancellation);
     }
 
     /// <summary>The image set it comes from.</summary>
@@ -45,22 +45,21 @@ internal sealed class SavedTree : IDisposable
 
     /// <summary>Reads and validates a set.</summary>
     /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
-    public static SavedTree Load(ImageSet images, InheritedFiles inherited, bool pipesMayEndOutside, CancellationToken cancellation)
+    public static SavedTree Load(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
         images.ReadInventory();
-        SavedTree tree = new(images, cancellation);
+        SavedTree tree = new(images, choices, cancellation);
         try
         {
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
             tree.ValidateNumbers(entries);
-            tree.Files.Opening.Inherited = inherited;
-            tree.Files.Opening.PipesMayEndOutside = pipesMayEndOutside;
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
             foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(Workers.Map(entries, tree.Read)))
             {
                 tree.Add(entry, leader, process);
             }
 
+            tree.Files.ThrowMismatches();
             tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();
             return tree;

@@ -76,12 +76,12 @@ public sealed class BuildIdTests
         FileEntry entry = RegularFile.Entry(file, 1);
         RegularFile kind = new();
         using ImageSet images = ImageSet.Open(folder.Path);
-        using FileOpening opening = new(images, _ => throw new InvalidOperationException());
+        using FileOpening opening = new(images, _ => throw new InvalidOperationException(), FileChoices.None);
         kind.Validate(entry, opening);
 
         File.WriteAllBytes(path, Elf(true, Note(GnuBuildId, "GNU\0"u8, [1, 2, 3, 4, 5, 6, 8])));
 
-        using FileOpening later = new(images, _ => throw new InvalidOperationException());
+        using FileOpening later = new(images, _ => throw new InvalidOperationException(), FileChoices.None);
         CriuException error = Assert.Throws<CriuException>(() => kind.Validate(entry, later));
         Assert.Equal("FileChanged", error.Id);
         Assert.Contains("build id", error.Message);

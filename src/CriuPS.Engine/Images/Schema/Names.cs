@@ -38,6 +38,7 @@ global using CriuResp = CriuPS.Engine.Images.Schema.criu_resp;
 global using CriuRestoreResp = CriuPS.Engine.Images.Schema.criu_restore_resp;
 global using CriuVersion = CriuPS.Engine.Images.Schema.criu_version;
 global using CriuVethPair = CriuPS.Engine.Images.Schema.criu_veth_pair;
+global using CriupsContentEntry = CriuPS.Engine.Images.Schema.criups_content_entry;
 global using CriupsFanotifyMarkEntry = CriuPS.Engine.Images.Schema.criups_fanotify_mark_entry;
 global using CriupsFileEntry = CriuPS.Engine.Images.Schema.criups_file_entry;
 global using CriupsInotifyEventEntry = CriuPS.Engine.Images.Schema.criups_inotify_event_entry;

@@ -46,6 +46,12 @@ internal sealed class EventPollFile : IFileKind
                 {
                     Pid = file.Pid,
                 };
+            if (images.Tree.IsReplaced(found))
+            {
+                // Nothing that could be watched comes back there.
+                continue;
+            }
+
             saved.Tfd.Add(new EventpollTfdEntry
             {
                 Id = id, Tfd = (uint)found.Fd, Events = target.Events, Data = target.Data, Dev = target.SuperBlockDevice, Inode = target.Inode ?? 0,

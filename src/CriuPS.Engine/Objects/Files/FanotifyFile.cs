@@ -89,7 +89,7 @@ internal sealed class FanotifyFile : IFileKind
             }
             else
             {
-                OpenMount(mark.Me.Path).Dispose();
+                OpenMount(opening.Choices.Paths.Apply(mark.Me.Path)).Dispose();
             }
         }
     }
@@ -107,13 +107,13 @@ internal sealed class FanotifyFile : IFileKind
         foreach (FanotifyMarkEntry mark in entry.Ffy.Mark)
         {
             bool onInode = mark.Type == MarkType.Inode;
-            using SafeFileHandle target = onInode ? WatchedInode.Open(mark.Ie.FHandle, mark.SDev, mark.Ie.IIno, opening) : OpenMount(mark.Me.Path);
+            using SafeFileHandle target = onInode ? WatchedInode.Open(mark.Ie.FHandle, mark.SDev, mark.Ie.IIno, opening) : OpenMount(opening.Choices.Paths.Apply(mark.Me.Path));
             Add(group, target, onInode ? 0 : Notification.FAN_MARK_MOUNT, mark.Mflags, mark.Mask, mark.IgnoredMask);
         }
 
         foreach (CriupsFanotifyMarkEntry mark in opening.Notify(entry.Id)?.Marks ?? [])
         {
-            using SafeFileHandle target = OpenMount(mark.Path);
+            using SafeFileHandle target = OpenMount(opening.Choices.Paths.Apply(mark.Path));
             Add(group, target, Notification.FAN_MARK_FILESYSTEM, mark.Flags, mark.Mask, mark.IgnoredMask);
         }
     }

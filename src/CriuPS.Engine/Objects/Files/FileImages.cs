@@ -34,11 +34,17 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <summary>Files that have lost their name.</summary>
     public RemapImages Remaps { get; } = new(set, options, cancellation);
 
+    /// <summary>Copies of files with names.</summary>
+    public ContentImages Contents { get; } = new(set, options, cancellation);
+
     /// <summary>Memory that is a file without a name.</summary>
     public SharedMemoryImages SharedMemory { get; } = new(set, cancellation);
 
     /// <summary>The descriptors of all processes.</summary>
     public TreeFiles Tree => tree;
+
+    /// <summary>Whether descriptors of files that cannot be saved are left out; else /dev/null takes their places.</summary>
+    public bool ClosesReplaced => options.UnsupportedFiles == UnsupportedFiles.Close;
 
     /// <summary>Events that nobody has read.</summary>
     public UnreadEvents Events { get; } = new(set);
@@ -81,6 +87,11 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <summary>The build id of a file, which is looked for once, however often the file is open.</summary>
     public uint[] BuildIdOf(OpenFile file, Func<OpenFile, uint[]> find)
     {
+        if (options.FileValidation == FileValidation.FileSize)
+        {
+            return [];
+        }
+
         var key = (file.Status.st_dev, file.Status.st_ino, file.Link);
         return _buildIds.TryGetValue(key, out uint[]? known) ? known : _buildIds[key] = find(file);
     }
@@ -122,8 +133,9 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
 /// <summary>What the files of a restore share: pipes with more than one open end, files and memory without a name.</summary>
 /// <param name="set">The image set.</param>
 /// <param name="file">The entry of a file.</param>
+/// <param name="choices">What has been chosen for the files.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, CancellationToken cancellation = default) : IDisposable
+internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, FileChoices choices, CancellationToken cancellation = default) : IDisposable
 {
     private readonly Dictionary<uint, (SafeFileHandle Read, SafeFileHandle Write)> _pipes = [];
 
@@ -152,16 +164,22 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, Canc
     private Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)>? _bpfMapData;
 
     /// <summary>Files that have lost their name.</summary>
-    public RemapOpening Remaps { get; } = new(set, cancellation);
+    public RemapOpening Remaps { get; } = new(set, choices.Paths, cancellation);
 
     /// <summary>The numbers of all processes and threads of the tree.</summary>
     public IReadOnlySet<int> Numbers { get; set; } = new HashSet<int>();
 
+    /// <summary>What has been chosen for the files.</summary>
+    public FileChoices Choices => choices;
+
     /// <summary>Files that take the places of saved ones.</summary>
-    public InheritedFiles Inherited { get; set; } = new([]);
+    public InheritedFiles Inherited => choices.Inherited;
+
+    /// <summary>Copies of files that are in the set.</summary>
+    public ContentOpening Contents { get; } = new(set, choices.Paths, cancellation);
 
     /// <summary>Whether pipes may come back without the ends that were outside of the tree.</summary>
-    public bool PipesMayEndOutside { get; set; }
+    public bool PipesMayEndOutside => choices.PipesMayEndOutside;
 
     /// <summary>The pipes that do.</summary>
     public IReadOnlyCollection<uint> CutPipes => _cutPipes;

@@ -25,22 +25,32 @@ internal static class FileTable
         HashSet<OpenFile> first = new(ReferenceEqualityComparer.Instance);
         foreach (OpenFile file in table)
         {
-            IFileKind kind = FileKinds.Find(file)!;
+            bool replaced = images.Tree.IsReplaced(file);
+            if (replaced && images.ClosesReplaced)
+            {
+                continue;
+            }
+
+            IFileKind? kind = FileKinds.Find(file);
             uint id = images.IdOf(file, out bool isNew);
-            if (isNew)
+            if (isNew && replaced)
+            {
+                images.Write(RegularFile.Nothing(file, id));
+            }
+            else if (isNew)
             {
                 first.Add(file);
                 using SafeFileHandle handle = PidFd.GetFd(pidfd, file.Fd);
-                images.Write(kind.Save(file, handle, id, images));
+                images.Write(kind!.Save(file, handle, id, images));
             }
 
             descriptors.Write(new FdinfoEntry
             {
-                Id = id, Fd = (uint)file.Fd, Type = kind.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
+                Id = id, Fd = (uint)file.Fd, Type = replaced ? FdTypes.Reg : kind!.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
             });
         }
 
-        images.WriteLocks(table, first.Contains);
+        images.WriteLocks([.. table.Where(file => !images.Tree.IsReplaced(file))], first.Contains);
     }
 
     private static OpenFile? TryRead(ProcDirectory proc, int fd)

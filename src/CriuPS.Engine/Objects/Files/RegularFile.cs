@@ -1,5 +1,6 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Options;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -12,6 +13,8 @@ namespace CriuPS.Engine.Objects.Files;
 /// </summary>
 internal sealed class RegularFile : IFileKind
 {
+    private const uint AllMayReadAndWrite = 0x1b6;
+
     private const uint MemoryMajor = 1, MiscellaneousMajor = 10, KernelLogMinor = 11;
     private const int ToRead = Fcntl.O_RDONLY | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK;
 
@@ -61,6 +64,7 @@ internal sealed class RegularFile : IFileKind
     public static FileEntry Save(OpenFile file, uint id, FileImages images)
     {
         images.Remaps.Save(file, id, images);
+        images.Contents.Save(file, images.Remaps);
         return Entry(file, id, images);
     }
 
@@ -75,10 +79,26 @@ internal sealed class RegularFile : IFileKind
         if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes) && !OnlyGrows(file.FileFlags))
         {
             saved.Size = (ulong)file.Status.st_size;
-            saved.BuildId.AddRange(images?.BuildIdOf(file, FindBuildId) ?? FindBuildId(file));
+            saved.BuildId.AddRange(images is null ? FindBuildId(file) : images.BuildIdOf(file, FindBuildId));
         }
 
         return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
+    }
+
+    /// <summary>The entry of /dev/null in the place of a file that cannot be saved, open for the same directions.</summary>
+    public static FileEntry Nothing(OpenFile file, uint id)
+    {
+        const int Kept = Fcntl.O_ACCMODE | Fcntl.O_NONBLOCK | Fcntl.O_APPEND;
+        int access = file.Kind == FileStatus.S_IFSOCK ? Fcntl.O_RDWR : file.FileFlags & Fcntl.O_ACCMODE;
+        return new FileEntry
+        {
+            Type = FdTypes.Reg, Id = id,
+            Reg = new RegFileEntry
+            {
+                Id = id, Flags = (uint)((file.FileFlags & Kept & ~Fcntl.O_ACCMODE) | access), Pos = 0, Fown = FileOwner.None(),
+                Name = ByteString.CopyFrom("/dev/null"u8), Mode = FileStatus.S_IFCHR | AllMayReadAndWrite,
+            },
+        };
     }
 
     public void Validate(FileEntry entry, FileOpening opening)
@@ -102,27 +122,50 @@ internal sealed class RegularFile : IFileKind
             return;
         }
 
-        string name = Display(saved);
+        ChangedFile policy = opening.Choices.PolicyFor(saved.Name.Span);
+        if (policy == ChangedFile.Saved && IsRegular(saved))
+        {
+            opening.Contents.WriteBack(saved.Name);
+            return;
+        }
+
         if (!FileStatus.TryOf(saved.Name.Span, out FileStatus.stat status, out int errno, ((int)saved.Flags & Fcntl.O_NOFOLLOW) == 0))
         {
-            throw Mismatch(saved, $"cannot be found: {Errno.Describe(errno)}", "put the file back where it was");
+            throw Mismatch(saved, $"cannot be found: {Errno.Describe(errno)}", "put the file back where it was, or use -PathMap (--path-map) if it has moved");
         }
 
         if (saved.HasMode && (status.st_mode & FileStatus.S_IFMT) != (saved.Mode & FileStatus.S_IFMT))
         {
-            throw Mismatch(saved, "is of another kind than when it was dumped", $"put the file back that was {name}");
+            throw Mismatch(saved, "is of another kind than when it was dumped", $"put the file back that was {Display(saved)}");
         }
 
-        if (saved.HasSize && !OnlyGrows((int)saved.Flags) && (ulong)status.st_size != saved.Size)
+        if (policy != ChangedFile.Ignore)
         {
-            throw Mismatch(saved, $"has {status.st_size} bytes, but had {saved.Size} when it was dumped", "put the file back as it was");
+            Compare(saved, status, policy, opening.Choices);
+        }
+    }
+
+    private static void Compare(RegFileEntry saved, FileStatus.stat status, ChangedFile policy, FileChoices choices)
+    {
+        const string OrPolicy = "put the file back as it was, or say with -FilePolicy (--file-policy) that it may differ";
+        if (saved.HasSize && !OnlyGrows((int)saved.Flags) && (policy == ChangedFile.Growth ? (ulong)status.st_size < saved.Size : (ulong)status.st_size != saved.Size))
+        {
+            throw Mismatch(saved, $"has {status.st_size} bytes, but had {saved.Size} when it was dumped", OrPolicy);
         }
 
-        if (saved.BuildId.Count > 0)
+        if (saved.HasMode && choices.ComparesPermissions && IsRegular(saved) && ((status.st_mode ^ saved.Mode) & InodeAttributes.PermissionBits) != 0)
+        {
+            string now = Convert.ToString(status.st_mode & InodeAttributes.PermissionBits, 8), then = Convert.ToString(saved.Mode & InodeAttributes.PermissionBits, 8);
+            throw Mismatch(saved, $"has permissions {now}, but had {then} when it was dumped", OrPolicy);
+        }
+
+        if (saved.BuildId.Count > 0 && choices.ComparesBuilds)
         {
             ValidateBuildId(saved, status.st_size);
         }
     }
+
+    private static bool IsRegular(RegFileEntry saved) => saved.HasMode && (saved.Mode & FileStatus.S_IFMT) == FileStatus.S_IFREG;
 
     // What is for later keeps its number by another file.
     public SafeFileHandle Open(FileEntry entry, FileOpening opening) =>

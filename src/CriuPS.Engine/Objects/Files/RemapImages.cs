@@ -22,6 +22,7 @@ internal sealed class RemapImages(ImageSet set, DumpOptions options, Cancellatio
 
     private readonly Dictionary<(ulong Device, ulong Inode), uint> _ghosts = [];
     private readonly Dictionary<(ulong Device, ulong Inode), uint> _links = [];
+    private uint _lastGhost;
     private readonly ImageWriter _remaps = set.CreateWriter(ImageType.RemapFilePath);
 
     /// <summary>Saves how a file is found again; nothing for one whose name is good.</summary>
@@ -50,12 +51,15 @@ internal sealed class RemapImages(ImageSet set, DumpOptions options, Cancellatio
         var key = (file.Status.st_dev, file.Status.st_ino);
         if (!_ghosts.TryGetValue(key, out uint ghost))
         {
-            ghost = _ghosts[key] = (uint)_ghosts.Count + 1;
+            ghost = _ghosts[key] = NextGhost();
             GhostFile.Save(set, ghost, file, cancellation);
         }
 
         _remaps.Write(new RemapFilePathEntry { OrigId = id, RemapId = ghost, RemapType = RemapType.Ghost });
     }
+
+    /// <summary>A number for a file whose content goes into the images.</summary>
+    public uint NextGhost() => ++_lastGhost;
 
     private uint? LinkOf(OpenFile file, FileImages images)
     {

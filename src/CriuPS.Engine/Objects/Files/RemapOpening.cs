@@ -12,8 +12,9 @@ namespace CriuPS.Engine.Objects.Files;
 /// old path with <c> (deleted)</c>. Where somebody else has the path by now, a suffix is added.
 /// </summary>
 /// <param name="set">The image set.</param>
+/// <param name="paths">Where files are now.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation) : IDisposable
+internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToken cancellation) : IDisposable
 {
     private const int NotAgain = Fcntl.O_NOFOLLOW | Fcntl.O_CLOEXEC;
 
@@ -162,10 +163,13 @@ internal sealed class RemapOpening(ImageSet set, CancellationToken cancellation)
         return found;
     }
 
-    private RegFileEntry ReadLink(uint id) =>
-        set.ReadAll<FileEntry>(ImageType.Files).FirstOrDefault(f => f.Id == id)?.Reg
-        ?? throw new ImageException(
+    private RegFileEntry ReadLink(uint id)
+    {
+        RegFileEntry link = set.ReadAll<FileEntry>(ImageType.Files).FirstOrDefault(f => f.Id == id)?.Reg ?? throw new ImageException(
             ImageException.MalformedEntry, set.FullName(ImageType.Files.FileName()), 0, $"it lacks file {id}, which stands for a lost name");
+        link.Name = paths.Apply(link.Name);
+        return link;
+    }
 
     private void Make(LostFile lost)
     {

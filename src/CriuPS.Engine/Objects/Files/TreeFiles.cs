@@ -47,6 +47,14 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     /// <summary>Whether the other end of a pipe may be outside.</summary>
     public bool PipesMayEndOutside { get; init; }
 
+    private readonly HashSet<(int Pid, int Fd)> _replaced = [];
+
+    /// <summary>Leaves a descriptor's file out, because it cannot be saved: the restored process has nothing or another file there.</summary>
+    public void Replace(OpenFile file) => _replaced.Add((file.Pid, file.Fd));
+
+    /// <summary>Whether something else stands in the place of a descriptor's file.</summary>
+    public bool IsReplaced(OpenFile file) => _replaced.Count > 0 && _replaced.Contains((file.Pid, file.Fd));
+
     /// <summary>Whether a file is left out.</summary>
     public bool IsExternal(OpenFile file) => External.Count > 0 && External.Contains(file.ExternalName);
 

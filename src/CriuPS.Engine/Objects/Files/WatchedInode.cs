@@ -71,8 +71,9 @@ internal static class WatchedInode
 
         if (saved.HasPath)
         {
-            string name = new OsText(saved.Path.Span).ToDisplayString();
-            return OpenAt.TryOpen(null, CString.From(saved.Path.Span), Fcntl.O_PATH | Fcntl.O_NOFOLLOW, out int errno)
+            ByteString path = opening.Choices.Paths.Apply(saved.Path);
+            string name = new OsText(path.Span).ToDisplayString();
+            return OpenAt.TryOpen(null, CString.From(path.Span), Fcntl.O_PATH | Fcntl.O_NOFOLLOW, out int errno)
                 ?? throw Missing(name, errno);
         }
 
