@@ -35,34 +35,34 @@ internal sealed class Arena
     /// <summary>How many bytes an arena with so much data takes.</summary>
     public static ulong SizeFor(int dataSize) => (ulong)(CodeSize + dataSize);
 
-    /// <summary>Maps an arena into a stopped task by single system calls.</summary>
+    /// <summary>Maps an arena into a stopped task by single system calls, in turns with others.</summary>
     /// <param name="task">Stopped, its registers saved.</param>
     /// <param name="syscallAt">Where the syscall instruction is.</param>
     /// <param name="dataSize">Bytes of data, whole pages.</param>
     /// <param name="address">Where it must be, or 0 for anywhere.</param>
-    public static Arena Create(Tracee task, ulong syscallAt, int dataSize, ulong address = 0)
+    public static async ValueTask<Arena> CreateAsync(Tracee task, ulong syscallAt, int dataSize, ulong address = 0)
     {
         int fixedFlag = address == 0 ? 0 : Memory.MAP_FIXED_NOREPLACE;
         const int Private = Memory.MAP_PRIVATE | Memory.MAP_ANONYMOUS;
         ulong size = SizeFor(dataSize);
-        ulong start = Map(task, syscallAt, address, size, Memory.PROT_READ | Memory.PROT_WRITE, Private | fixedFlag);
+        ulong start = await MapAsync(task, syscallAt, address, size, Memory.PROT_READ | Memory.PROT_WRITE, Private | fixedFlag);
         try
         {
-            Map(task, syscallAt, start, CodeSize, Memory.PROT_READ | Memory.PROT_EXEC, Private | Memory.MAP_FIXED);
+            await MapAsync(task, syscallAt, start, CodeSize, Memory.PROT_READ | Memory.PROT_EXEC, Private | Memory.MAP_FIXED);
             WriteCode(task, start);
         }
         catch
         {
-            task.RunSyscall(syscallAt, SyscallNumber.munmap, start, size);
+            await task.RunSyscallAsync(syscallAt, SyscallNumber.munmap, start, size);
             throw;
         }
 
         return new Arena(start, dataSize, task.Architecture);
     }
 
-    private static ulong Map(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags)
+    private static async ValueTask<ulong> MapAsync(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags)
     {
-        long result = task.RunSyscall(
+        long result = await task.RunSyscallAsync(
             syscallAt, SyscallNumber.mmap, address, size, (ulong)protection, (ulong)flags, ulong.MaxValue, 0);
         if (Syscall.IsError(result))
         {

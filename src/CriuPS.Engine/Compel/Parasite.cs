@@ -53,12 +53,12 @@ internal sealed class Parasite
     public static int RoomFor(Tracee task, int programSize) =>
         task.Architecture.SignalFrameSize(task.Original!.Extended.Length) + 64 + programSize + 64;
 
-    /// <summary>Brings the parasite into a process.</summary>
+    /// <summary>Brings the parasite into a process, in turns with others.</summary>
     /// <param name="leader">A stopped task of the process, its registers saved.</param>
     /// <param name="pidfd">The process.</param>
     /// <param name="mappings">Its memory.</param>
     /// <param name="room">Bytes for programs, see <see cref="RoomFor"/>.</param>
-    public static Parasite Infect(Tracee leader, SafeFileHandle pidfd, IReadOnlyList<Vma> mappings, int room)
+    public static async ValueTask<Parasite> InfectAsync(Tracee leader, SafeFileHandle pidfd, IReadOnlyList<Vma> mappings, int room)
     {
         WayHome? way = WayHome.Find(leader, mappings);
         ulong syscallAt = way?.SyscallAt ?? SyscallSite.Find(leader.Pid, mappings, leader.Architecture);
@@ -69,8 +69,8 @@ internal sealed class Parasite
         {
             leader.StackOfCalls = way?.Stack;
             leader.BlockSignals();
-            arena = Arena.Create(leader, syscallAt, dataSize, leader.IsCompat ? PlaceForCompat(leader, mappings, dataSize) : 0);
-            (int near, int far) = MakeSocketPair(leader, arena);
+            arena = await Arena.CreateAsync(leader, syscallAt, dataSize, leader.IsCompat ? PlaceForCompat(leader, mappings, dataSize) : 0);
+            (int near, int far) = await MakeSocketPairAsync(leader, arena);
             Parasite parasite = new(leader, syscallAt, way, arena, (near, far), PidFd.GetFd(pidfd, far));
 
             // From here on the task stands in a program, which leads home by itself.
@@ -81,10 +81,10 @@ internal sealed class Parasite
         {
             if (arena is not null)
             {
-                leader.RunSyscall(syscallAt, SyscallNumber.munmap, arena.Address, arena.Size);
+                await leader.RunSyscallAsync(syscallAt, SyscallNumber.munmap, arena.Address, arena.Size);
             }
 
-            leader.PutBack();
+            await leader.PutBackAsync();
             way?.Remove();
             throw;
         }
@@ -118,13 +118,13 @@ internal sealed class Parasite
         return MemoryMarshal.Read<StackT>(_stacks[task.Tid].Bytes.Span);
     }
 
-    /// <summary>Runs programs, each in its task, all at once, and reads their results back.</summary>
-    public void Run(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    /// <summary>Runs programs, each in its task, all at once, and reads their results back; in turns with other processes.</summary>
+    public async ValueTask RunAsync(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
     {
         // A task that still waits in its last program must not find another one in its place.
         foreach (Tracee task in runs.Select(run => run.Task).Where(_parked.Contains))
         {
-            Park(task);
+            await ParkAsync(task);
         }
 
         List<MemoryPiece> pieces = [];
@@ -142,7 +142,7 @@ internal sealed class Parasite
             Start(task, program);
         }
 
-        AwaitPrograms(runs);
+        await AwaitProgramsAsync(runs);
         ProcessVm.Read(_leader.Pid, [.. pieces, .. runs.Select(run => _stacks[run.Task.Tid])]);
         foreach ((_, SyscallProgram program) in runs)
         {
@@ -168,7 +168,7 @@ internal sealed class Parasite
     }
 
     /// <summary>Takes the parasite out: every task stands stopped with its own registers, nothing of ours is left.</summary>
-    public void Cure()
+    public async ValueTask CureAsync()
     {
         _way?.Lay();
         foreach (Tracee task in _parked)
@@ -178,7 +178,7 @@ internal sealed class Parasite
 
         foreach (Tracee task in _parked)
         {
-            task.AwaitInterrupt();
+            await task.AwaitInterruptAsync();
             if (!IsInside(task))
             {
                 // It went home by itself: what it has now is its own, and no way of ours leads there any more.
@@ -188,19 +188,19 @@ internal sealed class Parasite
 
             if (task != _leader)
             {
-                task.PutBack();
+                await task.PutBackAsync();
             }
         }
 
         _parked.Clear();
         if (_farEndOpen)
         {
-            _leader.RunSyscall(_syscallAt, SyscallNumber.close, (ulong)_farEnd);
+            await _leader.RunSyscallAsync(_syscallAt, SyscallNumber.close, (ulong)_farEnd);
         }
 
-        _leader.RunSyscall(_syscallAt, SyscallNumber.close, (ulong)_remoteSocket);
-        _leader.RunSyscall(_syscallAt, SyscallNumber.munmap, _arena.Address, _arena.Size);
-        _leader.PutBack();
+        await _leader.RunSyscallAsync(_syscallAt, SyscallNumber.close, (ulong)_remoteSocket);
+        await _leader.RunSyscallAsync(_syscallAt, SyscallNumber.munmap, _arena.Address, _arena.Size);
+        await _leader.PutBackAsync();
         _way?.Remove();
         _socket.Dispose();
     }
@@ -211,7 +211,7 @@ internal sealed class Parasite
 
     // In a program, so that a task that loses us at this moment closes both ends and goes home. It lies at the end of the arena: the next one, which is written
     // while the task still stands in this, lies at the beginning.
-    private static (int Near, int Far) MakeSocketPair(Tracee leader, Arena arena)
+    private static async ValueTask<(int Near, int Far)> MakeSocketPairAsync(Tracee leader, Arena arena)
     {
         TaskRegisters original = leader.Original!;
         byte[] frame = new byte[leader.Architecture.SignalFrameSize(original.Extended.Length)];
@@ -224,7 +224,7 @@ internal sealed class Parasite
         program.Try("close", SyscallNumber.close, Argument.Int32(pair));
         program.Try("close", SyscallNumber.close, Argument.Int32(pair + sizeof(int)));
         program.Store(leader.Pid);
-        long result = leader.RunFirstCall(arena.Interpreter, program.Address);
+        long result = await leader.RunFirstCallAsync(arena.Interpreter, program.Address);
         if (Syscall.IsError(result))
         {
             throw new RemoteCallException(leader.Pid, "socketpair for the parasite", (int)-result)
@@ -255,9 +255,10 @@ internal sealed class Parasite
     }
 
     // Out of the wait: the task stands in the interpreter, unless something let it go home.
-    private void Park(Tracee task)
+    private async ValueTask ParkAsync(Tracee task)
     {
-        task.Interrupt();
+        task.RequestInterrupt();
+        await task.AwaitInterruptAsync();
         if (!IsInside(task))
         {
             throw new CriuException("ParasiteLost", CriuErrorKind.KernelFailure, $"task {task.Tid} left the parasite's code by itself")
@@ -269,10 +270,10 @@ internal sealed class Parasite
 
     // The first program reports over the socket. If all did, each report would go through the waits of those that have come to theirs, so the
     // others are watched: a program stands in its wait when only that and what comes after it is left.
-    private void AwaitPrograms(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
+    private async ValueTask AwaitProgramsAsync(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs)
     {
         long deadline = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
-        AwaitReport(runs, deadline);
+        await AwaitReportAsync(runs, deadline);
         List<SyscallProgram> busy = [.. runs.Skip(1).Select(run => run.Program)];
         long nextLook = Environment.TickCount64 + KeepRunningMilliseconds;
         while (true)
@@ -285,7 +286,7 @@ internal sealed class Parasite
             }
 
             // A glance at a thousand programs costs time that the tasks could have used.
-            Nap.Microseconds(NapMicroseconds + busy.Count * MicrosecondsOfOneProgram);
+            await _leader.Tracer.RestAsync(NapMicroseconds + busy.Count * MicrosecondsOfOneProgram);
             if (Environment.TickCount64 > nextLook)
             {
                 KeepRunning(runs, deadline);
@@ -294,14 +295,14 @@ internal sealed class Parasite
         }
     }
 
-    private void AwaitReport(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs, long deadline)
+    private async ValueTask AwaitReportAsync(IReadOnlyList<(Tracee Task, SyscallProgram Program)> runs, long deadline)
     {
-        Span<byte> report = stackalloc byte[sizeof(ulong)];
-        while ((Poll.Wait(_socket, Poll.POLLIN, KeepRunningMilliseconds) & Poll.POLLIN) == 0)
+        while (!await _leader.Tracer.AwaitReadableAsync(_socket, KeepRunningMilliseconds))
         {
             KeepRunning(runs, deadline);
         }
 
+        Span<byte> report = stackalloc byte[sizeof(ulong)];
         if (UnixSocket.Receive(_socket, report) == 0)
         {
             throw new CriuException("TaskEnded", CriuErrorKind.NotFound, $"process {_leader.Pid} ended while it was held") { Pid = _leader.Pid };

@@ -30,6 +30,9 @@ internal sealed class Tracee
     /// <summary>Asks the operation that holds the task to end.</summary>
     public CancellationToken Cancellation => _tracer.Cancellation;
 
+    /// <summary>Who holds the task.</summary>
+    public Tracer Tracer => _tracer;
+
     /// <summary>The signal that had stopped the task before it was seized; 0 where it was running.</summary>
     public int StopSignal { get; private set; }
 
@@ -111,12 +114,15 @@ internal sealed class Tracee
     public ulong? StackOfCalls { get; set; }
 
     /// <summary>Puts back what <see cref="Save"/> read. The extended state was never touched: system calls leave it alone.</summary>
-    public void PutBack()
+    public void PutBack() => AtOnce(PutBackAsync());
+
+    /// <summary>As <see cref="PutBack"/>, in turns with others.</summary>
+    public async ValueTask PutBackAsync()
     {
         if (Original is { } original)
         {
             // The mask first: with borrowed registers the task still finds its way home.
-            LeaveSyscall();
+            await LeaveSyscallAsync();
             Ptrace.SetSigMask(Tid, original.SignalMask);
             Ptrace.SetRegisters(Tid, original.General);
         }
@@ -125,7 +131,7 @@ internal sealed class Tracee
     /// <summary>Gives the task new registers and signal mask, of another life.</summary>
     public void Load(TaskRegisters registers)
     {
-        LeaveSyscall();
+        AtOnce(LeaveSyscallAsync());
         Ptrace.SetRegisters(Tid, registers.General);
         Ptrace.SetRegSet(Tid, Architecture.ExtendedRegisterSet, registers.Extended);
         Ptrace.SetSigMask(Tid, registers.SignalMask);
@@ -140,6 +146,13 @@ internal sealed class Tracee
     {
         StartSyscall(at, number, arguments);
         return FinishSyscall();
+    }
+
+    /// <summary>As <see cref="RunSyscall"/>, in turns with others.</summary>
+    public ValueTask<long> RunSyscallAsync(ulong at, long number, params ReadOnlySpan<ulong> arguments)
+    {
+        StartSyscall(at, number, arguments);
+        return FinishSyscallAsync();
     }
 
     /// <summary>Runs one system call of the 32-bit interface where its instruction is; the result is the kernel's.</summary>
@@ -159,10 +172,10 @@ internal sealed class Tracee
         Current(general);
         Architecture.PrepareSyscall(general, at, number, arguments);
         StartCall(general);
-        AwaitSyscallStop();
+        AtOnce(AwaitSyscallStopAsync());
         Ptrace.Interrupt(Tid);
         Ptrace.Continue(Tid);
-        AwaitEventStop();
+        AtOnce(AwaitEventStopAsync());
         _inSyscall = false;
         Current(general);
         return Architecture.SyscallResult(general);
@@ -185,23 +198,35 @@ internal sealed class Tracee
     /// <summary>Waits for the end of what was started; the result is the kernel's.</summary>
     public long FinishSyscall()
     {
-        AwaitSyscallStop();
+        ValueTask<long> call = FinishSyscallAsync();
+        return call.IsCompleted ? call.Result : throw InTurns();
+    }
+
+    /// <summary>As <see cref="FinishSyscall"/>, in turns with others.</summary>
+    public async ValueTask<long> FinishSyscallAsync()
+    {
+        await AwaitSyscallStopAsync();
         Ptrace.ContinueToSyscall(Tid);
-        AwaitSyscallStop();
+        await AwaitSyscallStopAsync();
         _inSyscall = true;
+        return Result();
+    }
+
+    private long Result()
+    {
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         return Architecture.SyscallResult(general);
     }
 
-    /// <summary>Lets the interpreter run a program up to the end of its first call; the result is the kernel's.</summary>
-    public long RunFirstCall(ulong interpreter, ulong program)
+    /// <summary>Lets the interpreter run a program up to the end of its first call, in turns with others; the result is the kernel's.</summary>
+    public ValueTask<long> RunFirstCallAsync(ulong interpreter, ulong program)
     {
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
         Current(general);
         Architecture.PrepareInterpreter(general, interpreter, program);
         StartCall(general);
-        return FinishSyscall();
+        return FinishSyscallAsync();
     }
 
     /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
@@ -245,14 +270,7 @@ internal sealed class Tracee
         Ptrace.Continue(Tid, Hold(status));
     }
 
-    /// <summary>Stops the task again wherever it is; one that stands still is left alone.</summary>
-    public void Interrupt()
-    {
-        RequestInterrupt();
-        AwaitInterrupt();
-    }
-
-    /// <summary>Asks a running task to stop; <see cref="AwaitInterrupt"/> waits until it has. Many tasks stop side by side that way.</summary>
+    /// <summary>Asks a running task to stop; <see cref="AwaitInterruptAsync"/> waits until it has. Many tasks stop side by side that way.</summary>
     public void RequestInterrupt()
     {
         if (_running)
@@ -262,11 +280,11 @@ internal sealed class Tracee
     }
 
     /// <summary>Waits until a task stands that was asked to stop.</summary>
-    public void AwaitInterrupt()
+    public async ValueTask AwaitInterruptAsync()
     {
         if (_running)
         {
-            AwaitEventStop();
+            await AwaitEventStopAsync();
         }
     }
 
@@ -331,11 +349,23 @@ internal sealed class Tracee
         }
     }
 
-    private void AwaitSyscallStop()
+    private static void AtOnce(ValueTask work)
+    {
+        if (!work.IsCompleted)
+        {
+            throw InTurns();
+        }
+
+        work.GetAwaiter().GetResult();
+    }
+
+    private static InvalidOperationException InTurns() => new("this does not wait in turns");
+
+    private async ValueTask AwaitSyscallStopAsync()
     {
         while (true)
         {
-            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(10), cancellable: false);
+            WaitStatus status = await _tracer.AwaitAsync(Tid, TimeSpan.FromMinutes(10));
             ThrowIfGone(status);
             if (status.IsSyscallStop)
             {
@@ -347,22 +377,22 @@ internal sealed class Tracee
     }
 
     // From the exit of a system call to a stop in which the kernel looks at signals and interrupted calls, as it was when the task was frozen.
-    private void LeaveSyscall()
+    private async ValueTask LeaveSyscallAsync()
     {
         if (_inSyscall)
         {
             Ptrace.Interrupt(Tid);
             Ptrace.Continue(Tid);
-            AwaitEventStop();
+            await AwaitEventStopAsync();
             _inSyscall = false;
         }
     }
 
-    private void AwaitEventStop()
+    private async ValueTask AwaitEventStopAsync()
     {
         while (true)
         {
-            WaitStatus status = _tracer.Await(Tid, TimeSpan.FromMinutes(1), cancellable: false);
+            WaitStatus status = await _tracer.AwaitAsync(Tid, TimeSpan.FromMinutes(1));
             ThrowIfGone(status);
             if (status.IsEventStop)
             {

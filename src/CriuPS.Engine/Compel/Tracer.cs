@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Compel;
 
@@ -35,12 +36,67 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
     /// <summary>Waits for news of one task.</summary>
     /// <exception cref="CriuException">It did not come in time.</exception>
     public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true) =>
-        Poll(tid, patience ?? timeout, cancellable)
-        ?? throw new CriuException("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience ?? timeout}")
+        Poll(tid, patience ?? timeout, cancellable) ?? throw DidNotStop(tid, patience ?? timeout);
+
+    private static CriuException DidNotStop(int tid, TimeSpan patience) =>
+        new("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience}")
         {
             Pid = tid,
             Remedy = "the task waits in the kernel where it cannot be interrupted (a vfork, a dead file server); try again later",
         };
+
+    /// <summary>Who else has work for this thread while a task is waited for; null for nobody.</summary>
+    public Turns? Turns { get; set; }
+
+    /// <summary>As <see cref="Await"/>, but others have their turns meanwhile.</summary>
+    public ValueTask<WaitStatus> AwaitAsync(int tid, TimeSpan patience) =>
+        Turns is null ? new ValueTask<WaitStatus>(Await(tid, patience, cancellable: false)) : AwaitInTurnAsync(Turns, tid, patience);
+
+    /// <summary>Waits until a socket can be read, or some time has passed; others have their turns meanwhile.</summary>
+    /// <returns>Whether it can be read.</returns>
+    public async ValueTask<bool> AwaitReadableAsync(SafeFileHandle socket, int milliseconds)
+    {
+        if (Turns is null)
+        {
+            return IsReadable(milliseconds);
+        }
+
+        long end = Environment.TickCount64 + milliseconds;
+        bool readable = false;
+        await Turns.Until(() => (readable = IsReadable(0)) || Environment.TickCount64 > end);
+        return readable;
+
+        bool IsReadable(int patience) => (Kernel.Poll.Wait(socket, Kernel.Poll.POLLIN, patience) & Kernel.Poll.POLLIN) != 0;
+    }
+
+    /// <summary>Rests for some time; others have their turns meanwhile.</summary>
+    public async ValueTask RestAsync(int microseconds)
+    {
+        if (Turns is null)
+        {
+            Nap.Microseconds(microseconds);
+            return;
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        await Turns.Until(() => Stopwatch.GetElapsedTime(start).TotalMicroseconds > microseconds);
+    }
+
+    private async ValueTask<WaitStatus> AwaitInTurnAsync(Turns turns, int tid, TimeSpan patience)
+    {
+        const int RoundsForAnotherLook = 256;
+        long start = Stopwatch.GetTimestamp();
+        WaitStatus? news = null;
+        int rounds = 0;
+        await turns.Until(() =>
+        {
+            news = Look(tid);
+            bool looks = news is null && ++rounds % RoundsForAnotherLook == 0;
+            news ??= looks ? StopThatAnotherTook(tid) : null;
+            return news is not null || (looks && Stopwatch.GetElapsedTime(start) > patience);
+        });
+        return news ?? throw DidNotStop(tid, patience);
+    }
 
     /// <summary>Whether a process is traced by this very thread.</summary>
     public bool Holds(int pid)

@@ -23,7 +23,8 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     private Inspection? _inspection;
     private ProcessDump? _process;
     private List<PageContent.Run> _runs = [];
-    private SafeFileHandle? _pidfd;
+    private SafeFileHandle? _pidfd, _pagesFile;
+    private uint _pagesId;
 
     public int Pid => frozen.Pid;
 
@@ -132,35 +133,42 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Finds out which pages have to be saved.</summary>
     public void FindPages() => _runs = PageContent.Find(frozen.Proc, _process!.Mappings);
 
-    /// <summary>Asks the tasks what only they can tell, and saves the pages.</summary>
-    public void RunParasite()
+    /// <summary>Asks the tasks what only they can tell, and lets them save what they can of their pages; in turns with other processes.</summary>
+    public async ValueTask RunParasiteAsync()
     {
-        uint pagesId = images.NextPagesId();
-        using SafeFileHandle pagesFile = images.CreateRaw(ImageType.Pages, pagesId);
+        tracer.Cancellation.ThrowIfCancellationRequested();
+        _pagesId = images.NextPagesId();
+        _pagesFile = images.CreateRaw(ImageType.Pages, _pagesId);
         _pidfd = PidFd.Open(frozen.Pid);
-        Parasite parasite = Parasite.Infect(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!));
+        Parasite parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!));
         try
         {
             TaskQuestions questions = new(parasite, _process!);
-            questions.Ask();
-            AwaitRings(questions);
+            await questions.AskAsync();
+            await AwaitRingsAsync(questions);
             if (CanWriteItself() && _runs.Any(r => r.Direct))
             {
-                questions.WritePages(pagesFile, _runs, written);
+                await questions.WritePagesAsync(_pagesFile, _runs, written);
             }
         }
         finally
         {
-            parasite.Cure();
+            await parasite.CureAsync();
         }
+    }
 
+    /// <summary>Saves the pages that the tasks could not save, and writes down where all of them are. Any thread may do it.</summary>
+    public void FinishPages()
+    {
         tracer.Cancellation.ThrowIfCancellationRequested();
-        CopyRest(pagesFile);
-        PageContent.WriteMap(images, frozen.Pid, pagesId, _runs);
+        CopyRest(_pagesFile!);
+        PageContent.WriteMap(images, frozen.Pid, _pagesId, _runs);
+        _pagesFile!.Dispose();
+        _pagesFile = null;
     }
 
     // Requests of io_uring that are done are completed by the tasks themselves, when they leave the kernel. After that nothing more changes memory.
-    private void AwaitRings(TaskQuestions questions)
+    private async ValueTask AwaitRingsAsync(TaskQuestions questions)
     {
         const int Patience = 20, Pause = 10;
         int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
@@ -173,7 +181,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             }
 
             Thread.Sleep(tries == 0 ? 0 : Pause);
-            questions.CompleteRequests(rings);
+            await questions.CompleteRequestsAsync(rings);
             FindPages();
         }
     }
@@ -184,7 +192,11 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <param name="ids">What it shares with others.</param>
     public void WriteImages(ProcessImages writer, int parent, TaskKobjIdsEntry ids) => writer.Write(_process!, _inspection!, _pidfd!, parent, ids);
 
-    public void Dispose() => _pidfd?.Dispose();
+    public void Dispose()
+    {
+        _pagesFile?.Dispose();
+        _pidfd?.Dispose();
+    }
 
     // RLIMIT_FSIZE counts for the process's own writes, and beyond it comes SIGXFSZ.
     private bool CanWriteItself() => _process!.Leader.Core.Tc.Rlimits.Rlimits[1].Cur == ulong.MaxValue;

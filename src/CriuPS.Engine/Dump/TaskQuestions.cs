@@ -22,7 +22,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
         process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + WriteProgram;
 
     /// <summary>Asks all tasks at once.</summary>
-    public void Ask()
+    public async ValueTask AskAsync()
     {
         List<(Tracee, SyscallProgram)> runs = [];
         List<Action> answers = [];
@@ -40,7 +40,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
             runs.Add((task.Task, program));
         }
 
-        parasite.Run(runs);
+        await parasite.RunAsync(runs);
         answers.ForEach(answer => answer());
         runs.ForEach(run => run.Item2.Clear());
         foreach (TaskDump task in process.Tasks)
@@ -50,7 +50,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     }
 
     /// <summary>Lets all tasks complete those of their requests to io_uring that are done.</summary>
-    public void CompleteRequests(int[] rings)
+    public ValueTask CompleteRequestsAsync(int[] rings)
     {
         _completions ??= [.. process.Tasks.Select(task => (task.Task, parasite.NewProgram(task.Task, CompletionProgram)))];
         foreach ((_, SyscallProgram program) in _completions)
@@ -62,14 +62,14 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
             }
         }
 
-        parasite.Run(_completions);
+        return parasite.RunAsync(_completions);
     }
 
     /// <summary>Lets the process write its own pages.</summary>
     /// <param name="pagesFile">The pages file.</param>
     /// <param name="runs">What to write; runs that are not direct are left out.</param>
     /// <param name="written">Told the bytes written after each part.</param>
-    public void WritePages(SafeFileHandle pagesFile, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
+    public async ValueTask WritePagesAsync(SafeFileHandle pagesFile, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
     {
         Tracee leader = process.Leader.Task;
         SyscallProgram program = parasite.NewProgram(leader, WriteProgram - 8192);
@@ -86,7 +86,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
                 program.Try("close of the pages file", SyscallNumber.close, number);
             }
 
-            parasite.Run([(leader, program)]);
+            await parasite.RunAsync([(leader, program)]);
             RemoteCallException? failure = Failure(program, writes);
             if (!last)
             {
@@ -97,7 +97,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 
             if (failure is not null)
             {
-                CloseUnless(last, program, number);
+                await CloseUnlessAsync(last, program, number);
                 throw failure;
             }
 
@@ -127,12 +127,12 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     }
 
     // The process goes on, and with no descriptor of ours.
-    private void CloseUnless(bool closed, SyscallProgram program, Argument number)
+    private async ValueTask CloseUnlessAsync(bool closed, SyscallProgram program, Argument number)
     {
         if (!closed)
         {
             program.Try("close of the pages file", SyscallNumber.close, number);
-            parasite.Run([(process.Leader.Task, program)]);
+            await parasite.RunAsync([(process.Leader.Task, program)]);
         }
     }
 

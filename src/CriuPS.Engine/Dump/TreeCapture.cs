@@ -15,6 +15,9 @@ namespace CriuPS.Engine.Dump;
 /// <summary>Takes a frozen tree into images, stage by stage. Whatever happens, all its processes are left cured.</summary>
 internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet images, DumpOptions options, Action<OperationEvent>? events) : IDisposable
 {
+    // Each process whose pages are being saved takes descriptors of ours.
+    private const int AtOnce = 64, InTurns = 8;
+
     private readonly List<ProcessCapture> _processes = [];
     private ulong _bytes, _bytesDone;
 
@@ -64,10 +67,10 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         Pages = _processes.Sum(p => p.Pages);
         _bytes = (ulong)Pages * Memory.PageSize;
         Tell(Stage.Parasite, $"asking {Threads} tasks");
-        foreach (ProcessCapture process in _processes)
+        foreach (ProcessCapture[] some in _processes.Chunk(AtOnce))
         {
-            tracer.Cancellation.ThrowIfCancellationRequested();
-            process.RunParasite();
+            Turns.Run(tracer, some, InTurns, process => process.RunParasiteAsync());
+            Workers.Each(some, process => process.FinishPages());
         }
 
         Times = (search, Stopwatch.GetElapsedTime(start) - search);

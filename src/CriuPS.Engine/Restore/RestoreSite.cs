@@ -74,7 +74,7 @@ internal sealed class RestoreSite
         ulong hole = AddressHole.Find(
             [.. own.Select(v => (v.Start, v.End)), .. used, .. rings], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
             tree.Processes.Any(p => p.IsCompat));
-        Arena arena = Arena.Create(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole);
+        Arena arena = Arena.CreateAsync(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole).Result;
         return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Limits = ProcLimits.Read(proc) };
     }
 
