@@ -137,7 +137,12 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
 
     private void WriteExtra(ProcessDump process)
     {
-        process.Extra.Mappings.AddRange(process.Mappings.Select(mapping => mapping.ToExtra()).OfType<CriupsMappingEntry>());
+        foreach (Mapping mapping in process.Mappings)
+        {
+            mapping.AddExtra(process);
+        }
+
+        process.Extra.Mappings.AddRange(process.MappingExtras);
         foreach (TaskDump task in process.Tasks)
         {
             task.Extra.Tid = (uint)task.VirtualTid;

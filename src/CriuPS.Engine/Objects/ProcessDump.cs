@@ -33,6 +33,22 @@ internal sealed class ProcessDump
     /// <summary>What CRIU's images have no place for.</summary>
     public CriupsProcessEntry Extra { get; } = new();
 
+    /// <summary>What CRIU's images have no place for in a mapping.</summary>
+    public CriupsMappingEntry ExtraOf(Mapping mapping)
+    {
+        if (!_extras.TryGetValue(mapping.Vma.Start, out CriupsMappingEntry? extra))
+        {
+            extra = _extras[mapping.Vma.Start] = new CriupsMappingEntry { Start = mapping.Vma.Start, End = mapping.Vma.End };
+        }
+
+        return extra;
+    }
+
+    /// <summary>That of all mappings which have something.</summary>
+    public IEnumerable<CriupsMappingEntry> MappingExtras => _extras.Values.OrderBy(extra => extra.Start);
+
+    private readonly Dictionary<ulong, CriupsMappingEntry> _extras = [];
+
     /// <summary>Its name for people.</summary>
     public string Name => Stat.Comm.ToDisplayString();
 }

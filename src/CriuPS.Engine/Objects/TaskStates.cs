@@ -25,6 +25,7 @@ internal static class TaskStates
         new CoreDumpFilter(),
         new FutureLocks(),
         new MemoryPolicy(),
+        new MappingPolicies(),
         new SignalActions(),
         new TaskName(),
         new ClearTidAddress(),

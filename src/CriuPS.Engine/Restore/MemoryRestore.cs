@@ -148,10 +148,13 @@ internal sealed class MemoryRestore
     public void Settle()
     {
         RestoreAioRings();
-        Dictionary<ulong, CriupsMappingEntry> extras = _saved.Extra?.Mappings.ToDictionary(extra => extra.Start) ?? [];
+        Dictionary<ulong, CriupsMappingEntry> extras = Extras(_saved), creators = _creator is null ? [] : Extras(_creator._saved);
         foreach (VmaEntry entry in _saved.Mappings)
         {
-            MappingRestore.Settle(_batch, entry, extras.GetValueOrDefault(entry.Start), _protections[entry]);
+            CriupsMappingEntry? extra = extras.GetValueOrDefault(entry.Start);
+            bool born = _kept.TryGetValue(entry, out VmaEntry? theirs) && creators.GetValueOrDefault(theirs.Start) is { HasMemoryPolicy: true };
+            MappingPolicies.Restore(_batch, entry, extra, born);
+            MappingRestore.Settle(_batch, entry, extra, _protections[entry]);
         }
 
         foreach (VmaEntry guard in _saved.Mm.Vmas.Where(GuardRegions.IsGuard))
@@ -187,6 +190,8 @@ internal sealed class MemoryRestore
 
         _batch.Add("close", SyscallNumber.close, number);
     }
+
+    private static Dictionary<ulong, CriupsMappingEntry> Extras(SavedProcess saved) => saved.Extra?.Mappings.ToDictionary(extra => extra.Start) ?? [];
 
     private static bool IsShared(VmaEntry entry) => ((VmaStatus)entry.Status & (VmaStatus.FileShared | VmaStatus.AnonymousShared)) != 0;
 

@@ -42,6 +42,7 @@ public sealed class CheckpointTests
     [InlineData("user_faults", false)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
+    [InlineData("mapping_policies", false)]
     [InlineData("files", true)]
     [InlineData("pipes", true)]
     [InlineData("settings", true)]

@@ -133,28 +133,19 @@ internal sealed class Mapping
         return entry;
     }
 
-    /// <summary>What that entry has no place for; null where there is nothing.</summary>
-    public CriupsMappingEntry? ToExtra()
+    /// <summary>Adds what that entry has no place for, where there is something.</summary>
+    public void AddExtra(ProcessDump process)
     {
         ReadOnlySpan<byte> prefix = "[anon:"u8, path = Vma.Path.Bytes;
-        bool named = path.StartsWith(prefix) && path.EndsWith("]"u8);
-        if (!named && !Has(VmFlags.LockOnFault))
+        if (path.StartsWith(prefix) && path.EndsWith("]"u8))
         {
-            return null;
-        }
-
-        CriupsMappingEntry extra = new() { Start = Vma.Start, End = Vma.End };
-        if (named)
-        {
-            extra.Name = Google.Protobuf.ByteString.CopyFrom(path[prefix.Length..^1]);
+            process.ExtraOf(this).Name = Google.Protobuf.ByteString.CopyFrom(path[prefix.Length..^1]);
         }
 
         if (Has(VmFlags.LockOnFault))
         {
-            extra.LockOnFault = true;
+            process.ExtraOf(this).LockOnFault = true;
         }
-
-        return extra;
     }
 
     public override string ToString() => $"mapping {Vma.Start:x}-{Vma.End:x} {Vma.Path.ToDisplayString()}".TrimEnd();
