@@ -324,7 +324,26 @@ internal sealed class Tracee
         }
         catch (KernelException e) when (e.Errno == Errno.ESRCH)
         {
-            Forget();
+            ReleaseLater();
+        }
+    }
+
+    // It is dead, or was asked to stop and has not yet: only one that stands can be let go (ptrace(2), PTRACE_DETACH). One that does not stop soon is let go by
+    // the kernel, when this thread ends.
+    private void ReleaseLater()
+    {
+        if (_tracer.AwaitBriefly(Tid) is not { IsGone: false } stop)
+        {
+            return;
+        }
+
+        try
+        {
+            Ptrace.Detach(Tid, stop.IsEventStop ? 0 : stop.StopSignal);
+        }
+        catch (KernelException e) when (e.Errno == Errno.ESRCH)
+        {
+            // Somebody killed it meanwhile.
         }
     }
 

@@ -38,6 +38,9 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
     public WaitStatus Await(int tid, TimeSpan? patience = null, bool cancellable = true) =>
         Poll(tid, patience ?? timeout, cancellable) ?? throw DidNotStop(tid, patience ?? timeout);
 
+    /// <summary>Waits a moment for news of one task; null where there are none.</summary>
+    public WaitStatus? AwaitBriefly(int tid) => Poll(tid, TimeSpan.FromMilliseconds(100), cancellable: false);
+
     private static CriuException DidNotStop(int tid, TimeSpan patience) =>
         new("TaskDidNotStop", CriuErrorKind.Timeout, $"task {tid} did not stop within {patience}")
         {

@@ -12,12 +12,12 @@ public sealed record FileMismatch(int Pid, string User, string Subject, string R
     public override string ToString() => $"process {Pid}: {User}: {Reason}; {Remedy}";
 }
 
-/// <summary>Files are not as they were at the dump; all of them are listed.</summary>
+/// <summary>Files cannot be had as they were at the dump; all of them are listed.</summary>
 public sealed class FilesChangedException : CriuException
 {
     /// <param name="mismatches">Every file, at least one.</param>
     public FilesChangedException(IReadOnlyList<FileMismatch> mismatches)
-        : base("FilesChanged", CriuErrorKind.InvalidData, $"{mismatches.Count} files are not as they were at the dump: {string.Join(" | ", mismatches)}")
+        : base("FilesChanged", CriuErrorKind.InvalidData, $"{mismatches.Count} files cannot be had as they were at the dump: {string.Join(" | ", mismatches)}")
     {
         Mismatches = mismatches.ToArray();
         Pid = mismatches[0].Pid;

@@ -27,8 +27,9 @@ public sealed class InheritedTests
         using Answerer program = new(folder["seen"]);
         string input = program.LinkOf(0), output = program.LinkOf(1);
         Dump(program, folder);
-        CriuException refused = Assert.Throws<CriuException>(() => new RestoreOperation(new RestoreOptions { ImagesDirectory = folder.Path }).Run());
-        Assert.Equal("ExternalFileMissing", refused.Id);
+        FilesChangedException refused = Assert.Throws<FilesChangedException>(() => new RestoreOperation(new RestoreOptions { ImagesDirectory = folder.Path }).Run());
+        Assert.All(refused.Mismatches, mismatch => Assert.Contains("outside of the tree", mismatch.Reason));
+        Assert.Equal(2, refused.Mismatches.Count);
         Restored(folder, input, output);
         Assert.Equal("got one\ngot two\n", File.ReadAllText(folder["seen"]));
     }
