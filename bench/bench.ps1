@@ -49,7 +49,15 @@ function Measure-Both {
         }
 
         foreach ($program in $order) {
-            $columns[$program].Add((& $Action $program))
+            try {
+                $columns[$program]?.Add((& $Action $program))
+            }
+            catch {
+                # What the other one cannot do at all has no figure.
+                if ($program -eq $ours) { throw }
+                $Host.UI.WriteLine("$_")
+                $columns[$program] = $null
+            }
         }
     }
 
@@ -60,7 +68,7 @@ function Add-Row {
     param([string] $What, [string] $Unit, [double] $Mine, [Nullable[double]] $Theirs)
     $line = "| $What | $($Mine.ToString('0.0')) $Unit |"
     if ($other) {
-        $line += $null -eq $Theirs ? ' | |' : " $($Theirs.ToString('0.0')) $Unit | $(($Mine / $Theirs).ToString('0.00')) |"
+        $line += $null -eq $Theirs ? ' – | |' : " $($Theirs.ToString('0.0')) $Unit | $(($Mine / $Theirs).ToString('0.00')) |"
     }
 
     $rows.Add($line)
@@ -70,8 +78,8 @@ function Add-Row {
 # A row of a number that each round has at a place of its result.
 function Add-Measured {
     param([string] $What, [string] $Unit, [double] $Divisor, [hashtable] $Columns, [scriptblock] $Number)
-    $medians = @($ours, $other).Where({ $_ }).ForEach({ Get-Median @($Columns[$_] | ForEach-Object $Number) }).ForEach({ $_ / $Divisor })
-    Add-Row $What $Unit $medians[0] ($other ? $medians[1] : $null)
+    $medians = @($ours, $other).Where({ $_ -and $Columns[$_] }).ForEach({ Get-Median @($Columns[$_] | ForEach-Object $Number) }).ForEach({ $_ / $Divisor })
+    Add-Row $What $Unit $medians[0] ($medians.Count -gt 1 ? $medians[1] : $null)
 }
 
 function Clear-Images {
@@ -96,7 +104,7 @@ function Measure-Cycle {
     Add-Measured "${What}: restore" 'ms' 1000 $columns { $_[1] }
     Add-Measured "${What}: dump and restore" 'ms' 1000 $columns { $_[0] + $_[1] }
     Add-Measured "${What}: memory of criu" 'MiB' 1024 $columns { $_[2] }
-    $other ? (Get-Median @($columns[$other] | ForEach-Object { $_[3] })) / 1000 : $null
+    $other -and $columns[$other] ? (Get-Median @($columns[$other] | ForEach-Object { $_[3] })) / 1000 : $null
 }
 
 function Measure-StartUp {

@@ -1,0 +1,178 @@
+# Trees of real programs, frozen, ended and brought back again and again until they come to their end; what they write must be what they write
+# when nobody disturbs them.
+#
+#   ./criups tests/trees.ps1                             all that are installed here, at most five rounds each
+#   ./criups tests/trees.ps1 -Program make,xargs -Rounds 20
+#
+# It needs root and some minutes. One object for each program; at the end an error that names those that failed. Programs that are not installed
+# are named by a warning.
+param(
+    [string] $Program = '*',
+    [int] $Rounds = 5
+)
+
+$ErrorActionPreference = 'Stop'
+. "$PSScriptRoot/pester/Program.ps1"
+
+# Each is a text for bash, run in a folder of its own; it ends by itself, in some seconds, and what it writes to "out" is always the same.
+$programs = [ordered]@{
+    # Jobs in the background, traps, pipes through several processes, a subshell with a number of its own.
+    bash = @'
+        trap 'echo usr1 >>signals' USR1
+        (trap 'exit 7' TERM; while :; do sleep 0.02; done) & waiting=$!
+        (for i in $(seq 5); do sleep 0.5; kill -USR1 $$; done) & sender=$!
+        seq 400 | while read -r n; do sleep 0.01; echo $((n * n)); done | sed 's/$/ squared/' | sort -n >out
+        wait $sender
+        kill $waiting; wait $waiting; echo "status $?" >>out
+        wc -l <signals >>out
+'@
+    # A C program of many files, compiled by four compilers at a time.
+    make = @'
+        for i in $(seq 60); do
+            echo "#include <stdio.h>
+            #include <stdlib.h>
+            #include <string.h>
+            #include <math.h>
+            int f$i(int x) { char b[64]; sprintf(b, \"%d\", x); return atoi(b) + $i; }" >f$i.c
+        done
+        { for i in $(seq 60); do echo "int f$i(int);"; done; echo '#include <stdio.h>
+        int main(void) { int s = 0;'; for i in $(seq 60); do echo "s += f$i($i);"; done; echo 'printf("%d\n", s); return 0; }'; } >main.c
+        printf 'all: $(patsubst %%.c,%%.o,$(wildcard *.c))\n\tgcc -o program $^ -lm\n%%.o: %%.c\n\tgcc -O2 -c $<\n' >Makefile
+        make -j4 >log && ./program >out
+'@
+    xargs = @'
+        seq 300 | xargs -P 4 -n 3 sh -c 'sleep 0.05; for i; do echo "$i" >>all; done' x
+        sort -n all >out
+'@
+    gzip = @'
+        for i in 1 2 3 4; do (perl -e 'srand($ARGV[0]); printf "%08x %s\n", rand(4294967295), "word" x rand(20) for 1 .. 400000' $i | gzip -9 >$i.gz) & done
+        wait
+        for i in 1 2 3 4; do gzip -dc $i.gz | sha256sum; done >out
+'@
+    # Pools of processes with their pipes, semaphores and queues.
+    python3 = @'
+        cat >pool.py <<'X'
+import multiprocessing as m, time
+def square(x):
+    time.sleep(0.02)
+    return x * x
+def add(lock, total, n):
+    for _ in range(n):
+        with lock:
+            total.value += 1
+        time.sleep(0.001)
+if __name__ == '__main__':
+    lock, total = m.Semaphore(1), m.Value('i', 0, lock=False)
+    adders = [m.Process(target=add, args=(lock, total, 1000)) for _ in range(3)]
+    [a.start() for a in adders]
+    with m.Pool(4) as pool:
+        print(sum(sum(pool.map(square, range(100))) for _ in range(6)))
+    [a.join() for a in adders]
+    print(total.value)
+X
+        /usr/bin/python3 pool.py >out
+'@
+    perl = @'
+        perl -e '
+            use strict; my ($ticks, %kids) = (0); $SIG{ALRM} = sub { $ticks++; alarm 1 }; alarm 1;
+            for my $k (1 .. 4) { my $p = fork; if (!$p) { my $n = 0; for (1 .. 30) { select(undef, undef, undef, 0.1); $n += $k } exit $n } $kids{$p} = $k }
+            my @ends; while (%kids) { my $p = wait; next if $p < 0; push @ends, $kids{$p} . "=" . ($? >> 8); delete $kids{$p} }
+            print join(" ", sort @ends), $ticks >= 2 ? " ticked" : " no ticks", "\n"' >out
+'@
+    # A 32-bit program, and settings of many kinds that children inherit and show.
+    compat = @'
+        echo '#include <stdio.h>
+        #include <unistd.h>
+        int main(void) { long s = 0; for (int i = 0; i < 200; i++) { usleep(10000); s += i; } printf("%d %ld\n", (int)sizeof(void *), s); return 0; }' >p.c
+        gcc -m32 -o p p.c && ./p >out
+'@
+    settings = @'
+        nice -n 7 taskset 1 chrt -b 0 prlimit --nofile=500:600 --core=0 setpriv --no-new-privs --inh-caps=-all --bounding-set=-sys_time \
+            bash -c 'for i in $(seq 40); do sleep 0.05; done; nice; taskset -p $$ | sed "s/.*: //"; chrt -p $$ | sed "s/.*: //"; ulimit -Sn; ulimit -Hn
+                grep -E "^(NoNewPrivs|CapBnd|CapInh)" /proc/self/status' >out
+'@
+    java = @'
+        cat >Sum.java <<'X'
+public class Sum {
+    public static void main(String[] a) throws Exception {
+        long[] sums = new long[4];
+        Thread[] threads = new Thread[4];
+        for (int t = 0; t < 4; t++) {
+            final int k = t;
+            threads[t] = new Thread(() -> { for (int i = 0; i < 200; i++) { byte[] b = new byte[100000]; sums[k] += b.length + i * k; try { Thread.sleep(10); } catch (InterruptedException e) { } } });
+            threads[t].start();
+        }
+        long s = 0;
+        for (int t = 0; t < 4; t++) { threads[t].join(); s += sums[t]; }
+        System.out.println(s);
+    }
+}
+X
+        javac Sum.java && java Sum >out
+'@
+    node = @'
+        node -e 'let n = 0, kids = 0; const { spawn } = require("child_process"); const t = setInterval(() => { if (++n == 150) { clearInterval(t); console.log(n, kids) } }, 20);
+            for (let i = 0; i < 3; i++) spawn("sleep", [String(0.5 + i / 2)], { stdio: "ignore" }).on("exit", c => { kids += c === 0 })' >out
+'@
+    sqlite3 = @'
+        sqlite3 t.db 'pragma journal_mode=wal; create table t(a); with recursive c(x) as (select 1 union all select x+1 from c where x<3000000) insert into t select x*2 from c; select sum(a), count(*) from t;' >out
+'@
+}
+
+$needs = @{ java = 'javac'; compat = 'gcc'; settings = 'setpriv' }
+
+function Start-Tree {
+    param([string] $Name)
+    $folder = [IO.Directory]::CreateTempSubdirectory("criups-$Name-").FullName
+    [IO.File]::WriteAllText("$folder/script", $programs[$Name])
+    Start-Program 'bash', '-c', "cd $folder && DOTNET_EnableDiagnostics=0 exec bash ./script" -Folder $folder
+}
+
+function Wait-Tree {
+    param($Run)
+    Wait-Until 'the program ends' { Test-Ended $Run.Id } -Seconds 300
+    $out = "$($Run.Folder)/out"
+    [IO.File]::Exists($out) ? [IO.File]::ReadAllText($out) : "nothing; it said: $([IO.File]::ReadAllText("$($Run.Folder)/log"))"
+}
+
+function Test-Tree {
+    param([string] $Name)
+    $run = Start-Tree $Name
+    try { $expected = Wait-Tree $run } finally { Stop-Program $run }
+    $run = Start-Tree $Name
+    ($done, $most, $freeze) = 0, 0, [TimeSpan]::Zero
+    try {
+        [Threading.Thread]::Sleep(400)
+        while ($done -lt $Rounds -and -not (Test-Ended $run.Id)) {
+            $out = Invoke-CriuDump $run.Id $run.Images -Force -FileLocks
+            $null = Invoke-CriuRestore $run.Images
+            ($done, $most, $freeze) = ($done + 1), [Math]::Max($most, $out.Processes), ($freeze + $out.FreezeTime)
+            [Threading.Thread]::Sleep(300)
+        }
+
+        $found = Wait-Tree $run
+        if ($found -ne $expected) {
+            throw "it wrote '$found' instead of '$expected'"
+        }
+
+        [pscustomobject]@{ Program = $Name; Rounds = $done; MostProcesses = $most; FreezeMs = $done ? [int]($freeze.TotalMilliseconds / $done) : 0; Result = $expected.Split("`n")[0] }
+    }
+    finally {
+        Stop-Program $run
+    }
+}
+
+$failures = @()
+foreach ($name in @($programs.Keys | Where-Object { $key = $_; @($Program.Split(',') | Where-Object { $key -like $_ }).Count })) {
+    & sh -c "command -v $($needs[$name] ?? $name) >/dev/null"
+    if ($LASTEXITCODE) {
+        Write-Warning "$name is not installed here"
+        continue
+    }
+
+    try { Test-Tree $name } catch { $failures += "${name}: $_" }
+}
+
+if ($failures) {
+    throw $failures -join "`n"
+}
