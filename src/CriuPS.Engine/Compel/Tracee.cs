@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 
@@ -94,6 +95,8 @@ internal sealed class Tracee
     }
 
     /// <summary>Reads all registers and the signal mask and remembers them for <see cref="PutBack"/>.</summary>
+    // Of the buffer only what the kernel writes is used, and clearing it takes longer than the call.
+    [SkipLocalsInit]
     public TaskRegisters Save()
     {
         byte[] general = new byte[Architecture.GeneralSize];
