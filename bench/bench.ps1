@@ -50,7 +50,7 @@ function Measure-Both {
 
         foreach ($program in $order) {
             try {
-                $columns[$program]?.Add((& $Action $program))
+                $null = $columns[$program]?.Add((& $Action $program))
             }
             catch {
                 # What the other one cannot do at all has no figure.
