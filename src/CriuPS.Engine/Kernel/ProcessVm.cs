@@ -42,8 +42,9 @@ internal static unsafe class ProcessVm
     public static void Write(int pid, IReadOnlyList<MemoryPiece> pieces) => Move(pid, pieces, write: true);
 
     // On our side the pieces lie one behind the other in one buffer: arrays would have to be pinned one by one.
-    private static void Move(int pid, IReadOnlyList<MemoryPiece> pieces, bool write)
+    private static void Move(int pid, IReadOnlyList<MemoryPiece> all, bool write)
     {
+        IReadOnlyList<MemoryPiece> pieces = all.Any(piece => piece.Bytes.Length > LargestMove) ? [.. all.SelectMany(Parts)] : all;
         byte[] buffer = ArrayPool<byte>.Shared.Rent(LargestMove);
         iovec[] remote = new iovec[Math.Min(pieces.Count, IOV_MAX)];
         try
@@ -78,8 +79,15 @@ internal static unsafe class ProcessVm
         }
     }
 
-    private static bool Fits(int used, int piece) =>
-        used + piece <= LargestMove || (used == 0 ? throw new ArgumentException($"a piece of {piece} bytes is too large") : false);
+    private static bool Fits(int used, int piece) => used + piece <= LargestMove;
+
+    private static IEnumerable<MemoryPiece> Parts(MemoryPiece piece)
+    {
+        for (int at = 0; at < piece.Bytes.Length; at += LargestMove)
+        {
+            yield return new MemoryPiece(piece.Address + (ulong)at, piece.Bytes.Slice(at, Math.Min(LargestMove, piece.Bytes.Length - at)));
+        }
+    }
 
     private static void Transfer(int pid, bool write, Span<byte> buffer, Span<iovec> remote)
     {
