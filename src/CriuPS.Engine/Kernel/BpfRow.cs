@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Errors;
+
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>
@@ -66,8 +69,21 @@ internal sealed class BpfRow
         return _next++;
     }
 
-    /// <summary>The program.</summary>
-    public ulong[] Finish()
+    /// <summary>The rows of all objects of a process.</summary>
+    /// <param name="iterator">The iterator's function.</param>
+    /// <param name="pid">The process.</param>
+    /// <exception cref="CriuException">The kernel does not tell, see <see cref="IsUntold"/>.</exception>
+    public List<ulong[]> Run(string iterator, int pid)
+    {
+        byte[] written = Bpf.Iterate(Finish(), KernelTypes.Running.Function(iterator), pid);
+        return [.. MemoryMarshal.Cast<byte, ulong>(written).ToArray().Chunk(_words)];
+    }
+
+    /// <summary>Whether the reason is that this kernel, or our privileges, do not allow such questions.</summary>
+    public static bool IsUntold(CriuException e) =>
+        e is KernelException { Errno: Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS } || e.Id == KernelTypes.Unknown;
+
+    private ulong[] Finish()
     {
         for (; _next < _words; _next++)
         {

@@ -12,12 +12,17 @@ internal sealed class KernelTypes
 {
     public const string Path = "/sys/kernel/btf/vmlinux";
 
+    /// <summary>What exceptions are called where it does not tell.</summary>
+    public const string Unknown = "KernelTypesUnknown";
+
     private const ushort Magic = 0xeb9f;
     private const int TypeSize = 12, MemberSize = 12;
 
     // Kinds of types, include/uapi/linux/btf.h.
     private const int Int = 1, Array = 3, Struct = 4, Union = 5, Enum = 6, FunctionKind = 12, FunctionPrototype = 13, Variable = 14;
     private const int DataSection = 15, DeclarationTag = 17, Enum64 = 19;
+
+    private static readonly Lazy<KernelTypes> s_running = new(Read);
 
     private readonly byte[] _data;
     private readonly int _strings;
@@ -44,9 +49,11 @@ internal sealed class KernelTypes
         }
     }
 
-    /// <summary>Reads the description of the running kernel.</summary>
-    /// <exception cref="CriuException"><c>KernelTypesUnknown</c>: it has none, or one that cannot be understood.</exception>
-    public static KernelTypes Read()
+    /// <summary>The description of the running kernel, which is read once.</summary>
+    /// <exception cref="CriuException"><see cref="Unknown"/>: it has none, or one that cannot be understood.</exception>
+    public static KernelTypes Running => s_running.Value;
+
+    private static KernelTypes Read()
     {
         try
         {
@@ -54,7 +61,7 @@ internal sealed class KernelTypes
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
-            throw new CriuException("KernelTypesUnknown", CriuErrorKind.NotSupported, $"{Path} cannot be used: {e.Message}", e);
+            throw new CriuException(Unknown, CriuErrorKind.NotSupported, $"{Path} cannot be used: {e.Message}", e);
         }
     }
 
@@ -72,7 +79,7 @@ internal sealed class KernelTypes
         {
             if (!TryFindMember(type, member, out int inner, out int at))
             {
-                throw new CriuException("KernelTypesUnknown", CriuErrorKind.NotSupported, $"{structure} has no member {member} in this kernel");
+                throw new CriuException(Unknown, CriuErrorKind.NotSupported, $"{structure} has no member {member} in this kernel");
             }
 
             (type, offset) = (inner, offset + at);
@@ -92,7 +99,7 @@ internal sealed class KernelTypes
             }
         }
 
-        throw new CriuException("KernelTypesUnknown", CriuErrorKind.NotSupported, $"this kernel's types do not tell of {name}");
+        throw new CriuException(Unknown, CriuErrorKind.NotSupported, $"this kernel's types do not tell of {name}");
     }
 
     // Members of structures and unions without a name count as members of what they are in.
@@ -141,5 +148,5 @@ internal sealed class KernelTypes
     private int Number(int at) => BinaryPrimitives.ReadInt32LittleEndian(_data.AsSpan(at));
 
     private static CriuException Malformed(string source) =>
-        new("KernelTypesUnknown", CriuErrorKind.NotSupported, $"{source} is not what it should be");
+        new(Unknown, CriuErrorKind.NotSupported, $"{source} is not what it should be");
 }

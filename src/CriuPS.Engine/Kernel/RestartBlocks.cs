@@ -66,7 +66,7 @@ internal sealed class RestartBlocks
 
     private static RestartBlocks Read()
     {
-        KernelTypes types = KernelTypes.Read();
+        KernelTypes types = KernelTypes.Running;
         int block = types.OffsetOf("task_struct", "restart_block"), function = types.OffsetOf("restart_block", "fn");
         int union = types.OffsetOf("restart_block", "nanosleep");
         int words = (types.SizeOf("restart_block") - union) / sizeof(ulong);

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Numerics;
+
 namespace CriuPS.Engine.Proc;
 
 /// <summary>
@@ -97,6 +100,11 @@ public sealed class FdInfo
 
         return null;
     }
+
+    /// <summary>The number in a line of <see cref="OtherLines"/>; 0 if there is none, or it does not fit.</summary>
+    /// <typeparam name="T">What kind of number.</typeparam>
+    internal T OtherNumber<T>(ReadOnlySpan<byte> key) where T : struct, INumberBase<T> =>
+        FindOther(key) is { } text && T.TryParse(text.Bytes, NumberStyles.Integer, CultureInfo.InvariantCulture, out T number) ? number : T.Zero;
 
     // fs/proc/fd.c, seq_show: these come first and in this order, so that no text of a later line can pass for them.
     private void TakeCommon(ref ProcCursor cursor)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Images.Schema;
@@ -26,7 +25,7 @@ internal sealed class BpfMapFile : IFileKind
         const string Remedy = "close it before the dump";
         try
         {
-            using SafeFileHandle map = BpfMap.OpenById(Number(file, "map_id"u8));
+            using SafeFileHandle map = BpfMap.OpenById(file.Info!.OtherNumber<uint>("map_id"u8));
             BpfMap.Info info = BpfMap.Describe(map);
             string? reason = !IsSupported(info.Type) ? $"it is a BPF map of type {info.Type}; arrays, hash tables and tries are supported"
                 : (info.Flags & ~Kept) != 0 ? $"it is a BPF map with flags 0x{info.Flags & ~Kept:x} that cannot be given to a new one"
@@ -44,7 +43,7 @@ internal sealed class BpfMapFile : IFileKind
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
-        using SafeFileHandle map = BpfMap.OpenById(Number(file, "map_id"u8));
+        using SafeFileHandle map = BpfMap.OpenById(file.Info!.OtherNumber<uint>("map_id"u8));
         BpfMap.Info info = BpfMap.Describe(map);
         if (images.IsNewBpfMap(info.Id))
         {
@@ -58,7 +57,7 @@ internal sealed class BpfMapFile : IFileKind
             {
                 Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.Save(file, handle, images.Tree), MapType = info.Type,
                 KeySize = info.KeySize, ValueSize = info.ValueSize, MapId = info.Id, MaxEntries = info.MaxEntries, MapFlags = info.Flags,
-                Memlock = Number(file, "memlock"u8), Frozen = Number(file, "frozen"u8) != 0, MapName = info.Name, Ifindex = 0, MapExtra = info.Extra,
+                Memlock = file.Info!.OtherNumber<uint>("memlock"u8), Frozen = file.Info!.OtherNumber<uint>("frozen"u8) != 0, MapName = info.Name, Ifindex = 0, MapExtra = info.Extra,
             },
         };
     }
@@ -95,9 +94,6 @@ internal sealed class BpfMapFile : IFileKind
 
     private static bool IsSupported(uint type) =>
         type is BpfMap.BPF_MAP_TYPE_HASH or BpfMap.BPF_MAP_TYPE_ARRAY or BpfMap.BPF_MAP_TYPE_LRU_HASH or BpfMap.BPF_MAP_TYPE_LPM_TRIE;
-
-    private static uint Number(OpenFile file, ReadOnlySpan<byte> key) =>
-        file.Info!.FindOther(key) is { } text && uint.TryParse(text.ToDisplayString(), CultureInfo.InvariantCulture, out uint number) ? number : 0;
 
     private static void SaveContent(SafeFileHandle map, BpfMap.Info info, FileImages images)
     {

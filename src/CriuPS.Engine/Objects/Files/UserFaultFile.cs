@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images.Schema;
@@ -18,8 +16,6 @@ internal sealed class UserFaultFile : IFileKind
     /// <summary>What the kernel adds to the features when they have been agreed on (fs/userfaultfd.c, UFFD_FEATURE_INITIALIZED).</summary>
     private const ulong Agreed = 1UL << 31;
 
-    private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
-
     private readonly record struct State(ulong Features, bool UserModeOnly, int Maker);
 
     public FdTypes Type => FdTypes.Ext;
@@ -35,7 +31,7 @@ internal sealed class UserFaultFile : IFileKind
                 : Find(file, tree).Maker == 0 ? ("it is a userfaultfd that was made by a process which does not have it any more", Remedy)
                 : null;
         }
-        catch (CriuException e) when (e is KernelException { Errno: Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS } || e.Id == "KernelTypesUnknown")
+        catch (CriuException e) when (BpfRow.IsUntold(e))
         {
             return ($"it is a userfaultfd of which the kernel does not tell: {e.Message}", "CAP_BPF, CAP_PERFMON and a kernel with BTF are needed; or close it");
         }
@@ -82,40 +78,34 @@ internal sealed class UserFaultFile : IFileKind
     }
 
     // fs/userfaultfd.c, userfaultfd_show_fdinfo: "total:" counts those that have been read, too.
-    private static ulong Waiting(OpenFile file) =>
-        file.Info!.FindOther("total"u8) is { } text && ulong.TryParse(text.ToDisplayString(), CultureInfo.InvariantCulture, out ulong count) ? count : 0;
+    private static ulong Waiting(OpenFile file) => file.Info!.OtherNumber<ulong>("total"u8);
 
     private static State Find(OpenFile file, TreeFiles tree)
     {
         (ulong features, ulong flags, ulong memory) = Context(file);
-        int maker = tree.OfSameFile(file).Where(f => f.Link == file.Link && Context(f).Memory == memory && Kcmp.CompareFiles(f.Pid, f.Fd, file.Pid, file.Fd) == 0)
+        int maker = tree.OfSameFile(file).Where(f => f.Link == file.Link && Context(f).Memory == memory && Kcmp.SameFile(f.Pid, f.Fd, file.Pid, file.Fd))
             .Select(f => f.Pid).FirstOrDefault(pid => MemoryOf(pid) == memory);
         return new State(features, (flags & UserFault.UFFD_USER_MODE_ONLY) != 0, maker);
     }
 
     private static (ulong Features, ulong Flags, ulong Memory) Context(OpenFile file)
     {
-        const int Words = 5;
-        KernelTypes types = s_types.Value;
-        BpfRow row = new(Words);
+        KernelTypes types = KernelTypes.Running;
+        BpfRow row = new(words: 5);
         row.Of(types.OffsetOf("bpf_iter__task_file", "file"));
         int fd = row.FromIterator(types.OffsetOf("bpf_iter__task_file", "fd"));
         int context = row.FromObject(types.OffsetOf("file", "private_data"));
         int flags = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "flags")), features = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "features"));
         int memory = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "mm"));
-        ulong[] found = Rows(row, "bpf_iter_task_file", file.Pid, Words).First(r => (int)r[fd] == file.Fd);
+        ulong[] found = row.Run("bpf_iter_task_file", file.Pid).First(r => (int)r[fd] == file.Fd);
         return ((uint)found[features], (uint)found[flags], found[memory]);
     }
 
     private static ulong MemoryOf(int pid)
     {
-        const int Words = 1;
-        BpfRow row = new(Words);
-        row.Of(s_types.Value.OffsetOf("bpf_iter__task", "task"));
-        int memory = row.FromObject(s_types.Value.OffsetOf("task_struct", "mm"));
-        return Rows(row, "bpf_iter_task", pid, Words).Select(r => r[memory]).FirstOrDefault();
+        BpfRow row = new(words: 1);
+        row.Of(KernelTypes.Running.OffsetOf("bpf_iter__task", "task"));
+        int memory = row.FromObject(KernelTypes.Running.OffsetOf("task_struct", "mm"));
+        return row.Run("bpf_iter_task", pid).Select(r => r[memory]).FirstOrDefault();
     }
-
-    private static IEnumerable<ulong[]> Rows(BpfRow row, string iterator, int pid, int words) =>
-        MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(row.Finish(), s_types.Value.Function(iterator), pid)).ToArray().Chunk(words);
 }

@@ -18,8 +18,6 @@ internal static class AioRing
 {
     private const int HeaderSize = 32, MostAtOnce = 64, Patience = 1000;
 
-    private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
-
     private static ReadOnlySpan<byte> Name => "/[aio]"u8;
 
     /// <summary>What the kernel keeps of a context.</summary>
@@ -49,7 +47,7 @@ internal static class AioRing
                 : context.IsWaiting ? ("requests wait in this context of io_setup", Remedy)
                 : null;
         }
-        catch (CriuException e) when (e is KernelException { Errno: Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS } || e.Id == "KernelTypesUnknown")
+        catch (CriuException e) when (BpfRow.IsUntold(e))
         {
             return ($"whether requests wait in this context of io_setup the kernel does not tell: {e.Message}", "CAP_BPF, CAP_PERFMON and a kernel with BTF are needed");
         }
@@ -158,17 +156,15 @@ internal static class AioRing
     // A child is born with the mapping of its parent's ring, but with no context.
     private static Context? Find(int pid, ulong address, uint index)
     {
-        const int Words = 7;
-        KernelTypes types = s_types.Value;
-        BpfRow row = new(Words);
+        KernelTypes types = KernelTypes.Running;
+        BpfRow row = new(words: 7);
         row.Of(types.OffsetOf("bpf_iter__task", "task"));
         int table = row.FromAddress(row.FromObject(types.OffsetOf("task_struct", "mm")), types.OffsetOf("mm_struct", "ioctx_table"));
         int context = row.FromAddress(table, types.OffsetOf("kioctx_table", "table") + (int)Math.Min(index, ushort.MaxValue) * sizeof(ulong));
         int user = row.FromAddress(context, types.OffsetOf("kioctx", "user_id")), requests = row.FromAddress(context, types.OffsetOf("kioctx", "max_reqs"));
         int active = types.OffsetOf("kioctx", "active_reqs"), next = row.FromAddress(context, active);
-        ulong[] words = MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(row.Finish(), types.Function("bpf_iter_task"), pid)).ToArray();
-        return words.Length < Words || words[context] == 0 || words[user] != address
-            ? null
-            : new Context((uint)words[requests], words[next] != words[context] + (ulong)active);
+        return row.Run("bpf_iter_task", pid) is [var words, ..] && words[context] != 0 && words[user] == address
+            ? new Context((uint)words[requests], words[next] != words[context] + (ulong)active)
+            : null;
     }
 }

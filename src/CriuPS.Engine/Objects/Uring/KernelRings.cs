@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
@@ -12,13 +11,10 @@ namespace CriuPS.Engine.Objects.Uring;
 /// </summary>
 internal sealed class KernelRings
 {
-    private const string TypesUnknown = "KernelTypesUnknown";
     private const int FileRow = 46, NodesAtOnce = 18, NodesInList = 50;
 
     /// <summary>The lowest bits of a registered file's address say something else (io_uring/filetable.h, FFS_MASK).</summary>
     private const ulong AddressMask = ~7UL;
-
-    private static readonly Lazy<KernelTypes> s_types = new(KernelTypes.Read);
 
     // Members that must be as in new rings, and what they are about.
     private static readonly (string Member, string What)[] s_foreign =
@@ -48,23 +44,16 @@ internal sealed class KernelRings
     {
         try
         {
-            return ask(new KernelRings(pid, s_types.Value));
+            return ask(new KernelRings(pid, KernelTypes.Running));
         }
-        catch (KernelException e) when (e.Errno is Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS)
+        catch (CriuException e) when (BpfRow.IsUntold(e))
         {
-            throw Unknown(e.Message, e);
-        }
-        catch (CriuException e) when (e.Id == TypesUnknown)
-        {
-            throw Unknown(e.Message, e);
+            throw new CriuException("KernelDoesNotTell", CriuErrorKind.NotSupported, $"the kernel does not tell of io_uring: {e.Message}", e)
+            {
+                Remedy = "CAP_BPF and CAP_PERFMON, and Linux 6.13 with CONFIG_DEBUG_INFO_BTF, are needed; or let the program close its rings",
+            };
         }
     }
-
-    private static CriuException Unknown(string reason, Exception? inner) => new(
-        "KernelDoesNotTell", CriuErrorKind.NotSupported, $"the kernel does not tell of io_uring: {reason}", inner)
-    {
-        Remedy = "CAP_BPF and CAP_PERFMON, and Linux 6.13 with CONFIG_DEBUG_INFO_BTF, are needed; or let the program close its rings",
-    };
 
     private int At(string member) => _types.OffsetOf("io_ring_ctx", member.Split('.'));
 
@@ -74,7 +63,7 @@ internal sealed class KernelRings
         {
             return At(member) >= 0;
         }
-        catch (CriuException e) when (e.Id == TypesUnknown)
+        catch (CriuException e) when (e.Id == KernelTypes.Unknown)
         {
             // What a kernel does not know cannot have been set.
             return false;
@@ -94,7 +83,7 @@ internal sealed class KernelRings
         }
 
         AddPointed(row, words);
-        List<ulong[]> rows = Run(row, "bpf_iter_task_file", FileRow);
+        List<ulong[]> rows = row.Run("bpf_iter_task_file", _pid);
         Dictionary<ulong, int> byFile = [], byPrivate = [];
         foreach (ulong[] r in rows)
         {
@@ -170,7 +159,7 @@ internal sealed class KernelRings
             row.FromAddress(context, _types.OffsetOf("io_uring_task", "registered_rings") + i * sizeof(ulong));
         }
 
-        List<ulong[]> rows = Run(row, "bpf_iter_task", Words);
+        List<ulong[]> rows = row.Run("bpf_iter_task", _pid);
         _registersRings = rows.Any(r => r[context] != 0 && r.AsSpan(2).ContainsAnyExcept(0UL));
         return rows.Select(r => r[memory]).FirstOrDefault();
     }
@@ -194,7 +183,7 @@ internal sealed class KernelRings
                 places.Add((row.FromAddress(node, _types.OffsetOf("io_rsrc_node", value)), row.FromAddress(node, _types.OffsetOf("io_rsrc_node", "tag"))));
             }
 
-            ulong[] own = Run(row, "bpf_iter_task_file", 4 + 3 * part).First(r => (int)r[0] == fd);
+            ulong[] own = row.Run("bpf_iter_task_file", _pid).First(r => (int)r[0] == fd);
             values.AddRange(places.Select(p => own[p.Value]));
             tagged |= places.Any(p => own[p.Tag] != 0);
         }
@@ -219,7 +208,7 @@ internal sealed class KernelRings
                 at = row.FromAddress(at, 0);
             }
 
-            ulong[] words = Run(row, "bpf_iter_task_file", 4 + NodesInList).First(r => (int)r[0] == fd);
+            ulong[] words = row.Run("bpf_iter_task_file", _pid).First(r => (int)r[0] == fd);
             made = (uint)words[count];
             ReadOnlySpan<ulong> nodes = words.AsSpan(first..(at + 1));
             free += nodes.IndexOf(0UL) is int end and >= 0 ? end : nodes.Length;
@@ -227,11 +216,5 @@ internal sealed class KernelRings
         }
         while (last != 0 && free <= made);
         return made - free;
-    }
-
-    private List<ulong[]> Run(BpfRow row, string iterator, int words)
-    {
-        byte[] written = Bpf.Iterate(row.Finish(), _types.Function(iterator), _pid);
-        return [.. MemoryMarshal.Cast<byte, ulong>(written).ToArray().Chunk(words)];
     }
 }
