@@ -2,7 +2,6 @@ using System.Globalization;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
-using Google.Protobuf;
 
 namespace CriuPS.Engine.Objects.Memory;
 
@@ -12,13 +11,13 @@ namespace CriuPS.Engine.Objects.Memory;
 /// </summary>
 internal sealed class MappingPolicies : ITaskState
 {
-    private const int MPOL_DEFAULT = 0, MPOL_F_ADDR = 2, MPOL_MF_MOVE = 2;
+    private const int MPOL_F_ADDR = 2, MPOL_MF_MOVE = 2;
 
-    // As many bits as the kernel has nodes: it refuses a shorter mask (mm/mempolicy.c, kernel_get_mempolicy).
+    // As many bits as the kernel has nodes.
     private static readonly Lazy<int> s_maskSize = new(FindMaskSize);
 
     public int Room(TaskDump dump) =>
-        dump.IsLeader ? dump.Process.Mappings.Count * (SyscallProgram.OperationSize + sizeof(ulong) + s_maskSize.Value) : 0;
+        dump.IsLeader ? dump.Process.Mappings.Count * PolicyQuestion.Room(s_maskSize.Value) : 0;
 
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
@@ -28,23 +27,16 @@ internal sealed class MappingPolicies : ITaskState
             return null;
         }
 
-        List<(Mapping Mapping, Operation Answer, ulong Policy, ulong Nodes)> asked = [];
-        foreach (Mapping mapping in dump.Process.Mappings)
-        {
-            ulong policy = program.Reserve(sizeof(ulong)), nodes = program.Reserve(size);
-            Operation answer = program.Try("get_mempolicy", SyscallNumber.get_mempolicy, policy, nodes, size * 8, mapping.Vma.Start, MPOL_F_ADDR);
-            asked.Add((mapping, answer, policy, nodes));
-        }
-
+        List<(Mapping Mapping, PolicyQuestion Question)> asked =
+            [.. dump.Process.Mappings.Select(mapping => (mapping, PolicyQuestion.Add(program, size, mapping.Vma.Start, MPOL_F_ADDR)))];
         return () =>
         {
-            foreach ((Mapping mapping, Operation answer, ulong policy, ulong nodes) in asked)
+            foreach ((Mapping mapping, PolicyQuestion question) in asked)
             {
-                if (program.Result(answer) == 0 && program.Read<int>(policy) is not MPOL_DEFAULT and int mode)
+                if (question.Answer(program) is { Policy: not PolicyQuestion.MPOL_DEFAULT } answer)
                 {
                     CriupsMappingEntry extra = dump.Process.ExtraOf(mapping);
-                    extra.MemoryPolicy = (uint)mode;
-                    extra.MemoryNodes = ByteString.CopyFrom(program.At(nodes, size).TrimEnd((byte)0));
+                    (extra.MemoryPolicy, extra.MemoryNodes) = answer;
                 }
             }
         };
@@ -65,16 +57,15 @@ internal sealed class MappingPolicies : ITaskState
         ulong length = entry.End - entry.Start;
         if (extra is { HasMemoryPolicy: true })
         {
-            SyscallProgram program = batch.Room(1, extra.MemoryNodes.Length + 2 * sizeof(ulong));
-            byte[] nodes = new byte[(extra.MemoryNodes.Length + sizeof(ulong)) / sizeof(ulong) * sizeof(ulong)];
-            extra.MemoryNodes.Span.CopyTo(nodes);
+            SyscallProgram program = batch.Room(1, PolicyQuestion.LongestMask);
+            ulong nodes = PolicyQuestion.Put(program, extra.MemoryNodes);
             program.Add(
-                $"mbind({extra.MemoryPolicy}) of {entry.Start:x}-{entry.End:x}", SyscallNumber.mbind, entry.Start, length, (long)extra.MemoryPolicy, program.Put(nodes),
-                nodes.Length * 8 + 1, MPOL_MF_MOVE);
+                $"mbind({extra.MemoryPolicy}) of {entry.Start:x}-{entry.End:x}", SyscallNumber.mbind, entry.Start, length, (long)extra.MemoryPolicy, nodes,
+                PolicyQuestion.MostNodes, MPOL_MF_MOVE);
         }
         else if (born)
         {
-            batch.Add($"mbind of {entry.Start:x}-{entry.End:x}", SyscallNumber.mbind, entry.Start, length, MPOL_DEFAULT, 0, 0, 0);
+            batch.Add($"mbind of {entry.Start:x}-{entry.End:x}", SyscallNumber.mbind, entry.Start, length, PolicyQuestion.MPOL_DEFAULT, 0, 0, 0);
         }
     }
 

@@ -1,6 +1,5 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Kernel;
-using Google.Protobuf;
 
 namespace CriuPS.Engine.Objects.Memory;
 
@@ -10,18 +9,14 @@ namespace CriuPS.Engine.Objects.Memory;
 /// </summary>
 internal sealed class MemoryPolicy : ITaskState
 {
-    private const int NodeBits = 1024, MPOL_DEFAULT = 0;
-
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
-        ulong policy = program.Reserve(sizeof(ulong)), nodes = program.Reserve(NodeBits / 8);
-        Operation answer = program.Try("get_mempolicy", SyscallNumber.get_mempolicy, policy, nodes, NodeBits, 0, 0);
+        PolicyQuestion question = PolicyQuestion.Add(program, PolicyQuestion.LongestMask);
         return () =>
         {
-            if (program.Result(answer) == 0)
+            if (question.Answer(program) is { } answer)
             {
-                dump.Extra.MemoryPolicy = (uint)program.Read<int>(policy);
-                dump.Extra.MemoryNodes = ByteString.CopyFrom(program.At(nodes, NodeBits / 8).TrimEnd((byte)0));
+                (dump.Extra.MemoryPolicy, dump.Extra.MemoryNodes) = answer;
             }
         };
     }
@@ -33,16 +28,14 @@ internal sealed class MemoryPolicy : ITaskState
             return;
         }
 
-        SyscallProgram program = restore.Batch.Room(1, NodeBits / 8);
-        if (extra.MemoryPolicy == MPOL_DEFAULT)
+        SyscallProgram program = restore.Batch.Room(1, PolicyQuestion.LongestMask);
+        if (extra.MemoryPolicy == PolicyQuestion.MPOL_DEFAULT)
         {
-            program.Try("set_mempolicy", SyscallNumber.set_mempolicy, MPOL_DEFAULT, 0, 0);
+            program.Try("set_mempolicy", SyscallNumber.set_mempolicy, PolicyQuestion.MPOL_DEFAULT, 0, 0);
             return;
         }
 
-        Span<byte> nodes = stackalloc byte[NodeBits / 8];
-        nodes.Clear();
-        extra.MemoryNodes.Span[..Math.Min(nodes.Length, extra.MemoryNodes.Length)].CopyTo(nodes);
-        program.Add($"set_mempolicy({extra.MemoryPolicy})", SyscallNumber.set_mempolicy, (long)extra.MemoryPolicy, program.Put(nodes), NodeBits);
+        ulong nodes = PolicyQuestion.Put(program, extra.MemoryNodes);
+        program.Add($"set_mempolicy({extra.MemoryPolicy})", SyscallNumber.set_mempolicy, (long)extra.MemoryPolicy, nodes, PolicyQuestion.MostNodes);
     }
 }
