@@ -48,17 +48,19 @@ internal static class CriuErrorRecord
         _ => target ?? exception.Pid,
     };
 
-    private static string TextOf(CriuException exception) =>
-        exception is RefusedException { Refusals: var all }
-            ? string.Join("\n", all.Select(one => $"process {one.Pid} ({one.ProcessName}): {one.Subject}: {one.Reason}"))
-            : exception is FilesChangedException { Mismatches: var files }
-            ? string.Join("\n", files.Select(one => $"process {one.Pid}: {one.User}: {one.Reason}"))
-            : exception.Message;
+    private static string TextOf(CriuException exception) => exception switch
+    {
+        RefusedException refused => Lines(refused.Refusals.Select(one => $"process {one.Pid} ({one.ProcessName}): {one.Subject}: {one.Reason}")),
+        FilesChangedException changed => Lines(changed.Mismatches.Select(one => $"process {one.Pid}: {one.User}: {one.Reason}")),
+        _ => exception.Message,
+    };
 
-    private static string? RemedyOf(CriuException exception) =>
-        exception is RefusedException { Refusals: var all }
-            ? string.Join("\n", all.Select(one => one.Remedy).Distinct())
-            : exception is FilesChangedException { Mismatches: var files }
-            ? string.Join("\n", files.Select(one => one.Remedy).Distinct())
-            : exception.Remedy;
+    private static string? RemedyOf(CriuException exception) => exception switch
+    {
+        RefusedException refused => Lines(refused.Refusals.Select(one => one.Remedy).Distinct()),
+        FilesChangedException changed => Lines(changed.Mismatches.Select(one => one.Remedy).Distinct()),
+        _ => exception.Remedy,
+    };
+
+    private static string Lines(IEnumerable<string> lines) => string.Join("\n", lines);
 }

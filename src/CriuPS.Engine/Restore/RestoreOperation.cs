@@ -32,7 +32,9 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
             ProcessorImage.Validate(images, options.CpuCapabilities);
         }
 
-        using SavedTree saved = SavedTree.Load(images, new FileChoices(options, Inherited()), cancellation);
+        FileChoices choices = new(options);
+        choices.Inherited.Validate();
+        using SavedTree saved = SavedTree.Load(images, choices, cancellation);
         CheckSession(saved);
         Warn(saved.Files.Opening);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
@@ -104,13 +106,6 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         }
 
         tracer.AwaitEndOfAll(TimeSpan.FromSeconds(30));
-    }
-
-    private InheritedFiles Inherited()
-    {
-        InheritedFiles files = new(options.InheritedDescriptors);
-        files.Validate();
-        return files;
     }
 
     private void Warn(FileOpening opening)

@@ -10,7 +10,7 @@ internal sealed class SavedFiles : IDisposable
     private readonly ImageSet _images;
     private readonly Dictionary<uint, FileEntry> _files = [];
     private readonly HashSet<uint> _validated = [];
-    private readonly List<CriuException> _mismatches = [];
+    private readonly List<(int Pid, string User, CriuException Reason)> _mismatches = [];
 
     public SavedFiles(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
@@ -68,7 +68,7 @@ internal sealed class SavedFiles : IDisposable
         }
         catch (CriuException e) when (e is not ImageException)
         {
-            _mismatches.Add(new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno });
+            _mismatches.Add((pid, user, e));
         }
     }
 
@@ -78,17 +78,14 @@ internal sealed class SavedFiles : IDisposable
     {
         if (_mismatches.Count > 1)
         {
-            throw new FilesChangedException(
-                [.. _mismatches.Select(e => new FileMismatch(e.Pid ?? 0, UserOf(e), e.Subject ?? "", e.InnerException!.Message, e.Remedy ?? ""))]);
+            throw new FilesChangedException([.. _mismatches.Select(m => new FileMismatch(m.Pid, m.User, m.Reason.Subject ?? "", m.Reason.Message, m.Reason.Remedy ?? ""))]);
         }
 
-        if (_mismatches.Count == 1)
+        foreach ((int pid, string user, CriuException e) in _mismatches)
         {
-            throw _mismatches[0];
+            throw new CriuException(e.Id, e.Kind, $"{user}: {e.Message}", e) { Pid = pid, Subject = e.Subject, Remedy = e.Remedy, Errno = e.Errno };
         }
     }
-
-    private static string UserOf(CriuException e) => e.Message[..^(e.InnerException!.Message.Length + ": ".Length)];
 
     /// <summary>Notes if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
     public void Validate(FdinfoEntry descriptor, int pid)

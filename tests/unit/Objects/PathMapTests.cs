@@ -35,14 +35,14 @@ public sealed class PathMapTests
     public void A_pattern_says_what_is_done(string pattern, ChangedFile change, string path, ChangedFile expected)
     {
         RestoreOptions options = new() { FilePolicies = [new FilePolicy(pattern, change)] };
-        Assert.Equal(expected, new FileChoices(options, new InheritedFiles([])).PolicyFor(System.Text.Encoding.UTF8.GetBytes(path)));
+        Assert.Equal(expected, new FileChoices(options).PolicyFor(System.Text.Encoding.UTF8.GetBytes(path)));
     }
 
     [Fact]
     public void The_longest_pattern_counts()
     {
         RestoreOptions options = new() { FilePolicies = [new FilePolicy("*", ChangedFile.Ignore), new FilePolicy("/etc/*", ChangedFile.Saved)] };
-        FileChoices choices = new(options, new InheritedFiles([]));
+        FileChoices choices = new(options);
         Assert.Equal((ChangedFile.Saved, ChangedFile.Ignore), (choices.PolicyFor("/etc/x"u8), choices.PolicyFor("/var/x"u8)));
     }
 }

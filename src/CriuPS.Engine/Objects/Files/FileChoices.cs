@@ -4,19 +4,18 @@ namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>What whoever restores has chosen for the files of an image set.</summary>
 /// <param name="options">What the restore is asked to do.</param>
-/// <param name="inherited">Files that take the places of saved ones.</param>
-internal sealed class FileChoices(RestoreOptions options, InheritedFiles inherited)
+internal sealed class FileChoices(RestoreOptions options)
 {
     private readonly FilePolicy[] _policies = [.. options.FilePolicies.OrderByDescending(p => p.Pattern.Length)];
 
     /// <summary>Files that take the places of saved ones.</summary>
-    public InheritedFiles Inherited => inherited;
+    public InheritedFiles Inherited { get; } = new(options.InheritedDescriptors);
 
     /// <summary>Where files are now.</summary>
     public PathMap Paths { get; } = options.MovedPaths.IsEmpty ? PathMap.None : new PathMap(options.MovedPaths);
 
     /// <summary>Nothing has been chosen.</summary>
-    public static FileChoices None { get; } = new(new RestoreOptions(), new InheritedFiles([]));
+    public static FileChoices None { get; } = new(new RestoreOptions());
 
     /// <summary>Whether the other end of a pipe may be outside.</summary>
     public bool PipesMayEndOutside => options.PipesMayEndOutside;

@@ -265,7 +265,8 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     /// <summary>The elements of a map of bpf(2); null where none are saved.</summary>
     public (BpfmapDataEntry Entry, byte[] Content)? BpfMapData(uint id) =>
-        (_bpfMapData ??= ReadBpfMapData()).TryGetValue(id, out (BpfmapDataEntry Entry, byte[] Content) data) ? data : null;
+        (_bpfMapData ??= ReadContents<BpfmapDataEntry>(ImageType.BpfMapData).GroupBy(d => d.Entry.MapId).ToDictionary(same => same.Key, same => same.Last()))
+        .TryGetValue(id, out (BpfmapDataEntry Entry, byte[] Content) data) ? data : null;
 
     /// <summary>A map of bpf(2), made by the first who asks.</summary>
     public SafeFileHandle BpfMap(uint id, Func<SafeFileHandle> make)
@@ -310,28 +311,15 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     public bool IsNewClaim(RegFileEntry saved) =>
         _compared.Add((saved.Name, saved.Flags, saved.HasMode ? saved.Mode : (uint?)null, saved.HasSize ? saved.Size : (ulong?)null, saved.BuildId));
 
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageType type)
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageType type) => ReadContents<PipeDataEntry>(type).ToLookup(d => d.Entry.PipeId);
+
+    private IEnumerable<(T Entry, byte[] Content)> ReadContents<T>(ImageType type) where T : class, IMessage<T>, new()
     {
-        List<(PipeDataEntry Entry, byte[] Content)> data = [];
         using ImageReader? reader = set.OpenReader(type);
-        while (reader?.Read<PipeDataEntry>() is { } entry)
+        while (reader?.Read<T>() is { } entry)
         {
-            data.Add((entry, reader.ReadPayload()));
+            yield return (entry, reader.ReadPayload());
         }
-
-        return data.ToLookup(d => d.Entry.PipeId);
-    }
-
-    private Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)> ReadBpfMapData()
-    {
-        Dictionary<uint, (BpfmapDataEntry Entry, byte[] Content)> maps = [];
-        using ImageReader? reader = set.OpenReader(ImageType.BpfMapData);
-        while (reader?.Read<BpfmapDataEntry>() is { } entry)
-        {
-            maps[entry.MapId] = (entry, reader.ReadPayload());
-        }
-
-        return maps;
     }
 
     public void Dispose()

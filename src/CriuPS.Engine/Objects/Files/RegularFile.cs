@@ -44,15 +44,9 @@ internal sealed class RegularFile : IFileKind
     {
         if (images.Tree.IsExternal(file))
         {
-            return new FileEntry
-            {
-                Type = Type, Id = id,
-                Reg = new RegFileEntry
-                {
-                    Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(), Name = ByteString.CopyFromUtf8(file.ExternalName),
-                    Mode = file.Status.st_mode, Ext = true,
-                },
-            };
+            FileEntry external = Named(id, ByteString.CopyFromUtf8(file.ExternalName), file.FileFlags, file.Position, file.Status.st_mode);
+            external.Reg.Ext = true;
+            return external;
         }
 
         FileEntry entry = Save(file, id, images);
@@ -71,35 +65,29 @@ internal sealed class RegularFile : IFileKind
     /// <summary>The entry of an open file, of a mapping's file, or of a directory.</summary>
     public static FileEntry Entry(OpenFile file, uint id, FileImages? images = null)
     {
-        RegFileEntry saved = new()
-        {
-            Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.None(),
-            Name = ByteString.CopyFrom(LostName.NameOf(file)), Mode = file.Status.st_mode,
-        };
+        FileEntry entry = Named(id, ByteString.CopyFrom(LostName.NameOf(file)), file.FileFlags, file.Position, file.Status.st_mode);
         if (file.Kind == FileStatus.S_IFREG && !ProcfsFile.IsIn(file.Link.Bytes) && !OnlyGrows(file.FileFlags))
         {
-            saved.Size = (ulong)file.Status.st_size;
-            saved.BuildId.AddRange(images is null ? FindBuildId(file) : images.BuildIdOf(file, FindBuildId));
+            entry.Reg.Size = (ulong)file.Status.st_size;
+            entry.Reg.BuildId.AddRange(images is null ? FindBuildId(file) : images.BuildIdOf(file, FindBuildId));
         }
 
-        return new FileEntry { Type = FdTypes.Reg, Id = id, Reg = saved };
+        return entry;
     }
 
     /// <summary>The entry of /dev/null in the place of a file that cannot be saved, open for the same directions.</summary>
     public static FileEntry Nothing(OpenFile file, uint id)
     {
-        const int Kept = Fcntl.O_ACCMODE | Fcntl.O_NONBLOCK | Fcntl.O_APPEND;
+        const int Kept = Fcntl.O_NONBLOCK | Fcntl.O_APPEND;
         int access = file.Kind == FileStatus.S_IFSOCK ? Fcntl.O_RDWR : file.FileFlags & Fcntl.O_ACCMODE;
-        return new FileEntry
-        {
-            Type = FdTypes.Reg, Id = id,
-            Reg = new RegFileEntry
-            {
-                Id = id, Flags = (uint)((file.FileFlags & Kept & ~Fcntl.O_ACCMODE) | access), Pos = 0, Fown = FileOwner.None(),
-                Name = ByteString.CopyFrom("/dev/null"u8), Mode = FileStatus.S_IFCHR | AllMayReadAndWrite,
-            },
-        };
+        return Named(id, ByteString.CopyFrom("/dev/null"u8), (file.FileFlags & Kept) | access, 0, FileStatus.S_IFCHR | AllMayReadAndWrite);
     }
+
+    private static FileEntry Named(uint id, ByteString name, int flags, long position, uint mode) => new()
+    {
+        Type = FdTypes.Reg, Id = id,
+        Reg = new RegFileEntry { Id = id, Flags = (uint)flags, Pos = (ulong)position, Fown = FileOwner.None(), Name = name, Mode = mode },
+    };
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
