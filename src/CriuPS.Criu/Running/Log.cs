@@ -65,16 +65,9 @@ internal sealed class Log : IDisposable
     // A full disk under the log must not end an operation in the middle. It is told at the end.
     private void Put(ReadOnlySpan<byte> line)
     {
-        while (!line.IsEmpty)
+        if (FileAt.TryWriteAll(_output, line) is not 0 and int errno)
         {
-            long written = Fcntl.Write(_output, line);
-            if (Syscall.IsError(written))
-            {
-                _loss ??= Errno.Describe((int)-written);
-                return;
-            }
-
-            line = line[(int)written..];
+            _loss ??= Errno.Describe(errno);
         }
     }
 

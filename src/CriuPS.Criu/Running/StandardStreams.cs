@@ -17,11 +17,7 @@ internal static class StandardStreams
     public static void Complain(string line)
     {
         using SafeFileHandle error = new(Error, ownsHandle: false);
-        ReadOnlySpan<byte> rest = Encoding.UTF8.GetBytes($"{line}\n");
-        while (!rest.IsEmpty && Fcntl.Write(error, rest) is > 0 and long written)
-        {
-            rest = rest[(int)written..];
-        }
+        FileAt.TryWriteAll(error, Encoding.UTF8.GetBytes($"{line}\n"));
     }
 
     /// <summary>

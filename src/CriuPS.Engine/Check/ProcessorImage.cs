@@ -11,13 +11,7 @@ public static class ProcessorImage
 {
     /// <summary>Writes what this processor is into a directory; an earlier description is replaced.</summary>
     /// <exception cref="CriuException">It cannot be written.</exception>
-    public static void Write(string directory)
-    {
-        string path = Path.Join(directory, ImageType.CpuInfo.FileName());
-        File.Delete(path);
-        using ImageWriter writer = ImageWriter.Create(path, ImageType.CpuInfo);
-        writer.Write(Entry());
-    }
+    public static void Write(string directory) => ImageWriter.Replace(directory, ImageType.CpuInfo, Entry());
 
     /// <summary>Fails if this processor is not fit for what ran on that of a directory.</summary>
     /// <param name="directory">Where the image is.</param>

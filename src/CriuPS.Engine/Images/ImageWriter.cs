@@ -49,6 +49,18 @@ public sealed class ImageWriter : IDisposable
             ?? throw new KernelException($"create {path}", errno) { Subject = path, Remedy = RemedyFor(errno) });
     }
 
+    /// <summary>Writes a file of one entry that belongs to no set; an earlier one is replaced.</summary>
+    /// <param name="directory">Where it will be.</param>
+    /// <param name="type">What kind of file; no raw one, and one without an id in its name.</param>
+    /// <param name="entry">The entry.</param>
+    internal static void Replace(string directory, ImageType type, IRequiredFields entry)
+    {
+        string path = Path.Join(directory, type.FileName());
+        File.Delete(path);
+        using ImageWriter writer = Create(path, type);
+        writer.Write(entry);
+    }
+
     /// <summary>What kind of file it is.</summary>
     public ImageType Type { get; }
 

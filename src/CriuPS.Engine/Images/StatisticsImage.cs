@@ -6,13 +6,7 @@ namespace CriuPS.Engine.Images;
 internal static class StatisticsImage
 {
     /// <summary>Writes one; that of an earlier operation is replaced.</summary>
-    public static void Write(ImageType type, StatsEntry entry, string directory)
-    {
-        string path = Path.Join(directory, type.FileName());
-        File.Delete(path);
-        using ImageWriter writer = ImageWriter.Create(path, type);
-        writer.Write(entry);
-    }
+    public static void Write(ImageType type, StatsEntry entry, string directory) => ImageWriter.Replace(directory, type, entry);
 
     /// <summary>A time as the image has it.</summary>
     public static uint Microseconds(TimeSpan time) => (uint)Math.Min(uint.MaxValue, time.TotalMicroseconds);
