@@ -216,7 +216,11 @@ internal sealed class TreeInspection
         Inspection root = _processes[0];
         LookAtRoot(root);
         Dictionary<int, Inspection> living = _processes.ToDictionary(p => p.Stat.Pid);
-        FamilyPlan plan = FamilyPlan.Of([.. Members()]);
+        List<FamilyMember> members = [.. Members()];
+
+        // Who got another parent while all ran is missed in the plan, and so are its descendants: then only another look tells.
+        _changed |= !members.Skip(1).All(m => living.ContainsKey(m.Parent));
+        FamilyPlan plan = FamilyPlan.Of(members);
         foreach (FamilyObjection objection in plan.Objections)
         {
             living.GetValueOrDefault(objection.Pid, root).Refuse(objection.Subject, objection.Reason, objection.Remedy);

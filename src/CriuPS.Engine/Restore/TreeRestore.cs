@@ -7,6 +7,7 @@ using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Signals;
 using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Restore;
@@ -190,8 +191,11 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
     private void JoinGroups()
     {
-        foreach ((int pid, int group) in saved.Plan.Groupings())
+        using ProcDirectory self = new(Environment.ProcessId);
+        int callers = ProcStat.Read(self).ProcessGroup;
+        foreach ((int pid, int old) in saved.Plan.Groupings())
         {
+            int group = saved.Plan.Knows(old) ? old : callers;
             _members[pid].Batch.Add($"setpgid({group})", SyscallNumber.setpgid, 0, group);
             _members[pid].Batch.Run();
         }

@@ -7,46 +7,58 @@ namespace CriuPS.Engine.Objects.Family;
 /// </summary>
 internal sealed class FamilyPlan
 {
-    private const string Unreachable = "no order of births leads to it";
-
-    private readonly Dictionary<int, FamilyMember> _members = [];
-    private readonly ILookup<int, FamilyMember> _children;
-    private readonly Dictionary<int, int> _bornIn = [], _groupAtBirth = [];
+    private readonly Dictionary<int, FamilyMember> _members;
+    private readonly Dictionary<int, int> _groupAtBirth = [];
     private readonly Dictionary<int, List<PlannedBirth>> _births = [];
     private readonly List<FamilyMember> _helpers = [];
     private readonly List<FamilyObjection> _objections = [];
     private readonly FamilyMember _root;
+    private readonly int _outside;
 
-    private FamilyPlan(IReadOnlyList<FamilyMember> members)
+    private FamilyPlan(Kinship kin, BirthSessions sessions)
     {
-        _root = members[0];
-        foreach (FamilyMember member in members)
+        _root = kin.Root;
+        _members = kin.Members.ToDictionary(m => m.Pid);
+        _outside = kin.Contains(_root.Group) ? 0 : _root.Group;
+        foreach ((int session, int host) in sessions.Hosts)
         {
-            _members.Add(member.Pid, member);
+            AddHelper(new FamilyMember(session, host, session, session, IsHelper: true), host);
         }
 
-        _children = members.ToLookup(m => m.Parent);
-        foreach (FamilyMember member in members.Reverse())
+        foreach (FamilyMember member in kin.Members.Skip(1))
         {
-            _bornIn[member.Pid] = member.IsSessionLeader ? DemandedBy(member) : member.Session;
+            Place(member, sessions.Of(member), sessions.Of(_members[member.Parent]));
         }
 
-        foreach (FamilyMember member in members.Skip(1))
-        {
-            Place(member);
-        }
-
-        foreach (FamilyMember member in members)
+        foreach (FamilyMember member in kin.Members)
         {
             PlaceGroup(member);
         }
 
-        FollowBirths(members);
+        FollowBirths();
     }
 
     /// <summary>Plans a family.</summary>
     /// <param name="members">All processes, parents before their children, the root first.</param>
-    public static FamilyPlan Of(IReadOnlyList<FamilyMember> members) => new(members);
+    public static FamilyPlan Of(IReadOnlyList<FamilyMember> members)
+    {
+        Kinship kin = new(members);
+        BirthSessions sessions = new(kin);
+        while (sessions.Choose())
+        {
+            FamilyPlan plan = new(kin, sessions);
+            if (kin.Members.All(m => plan._groupAtBirth.ContainsKey(m.Pid)))
+            {
+                return plan;
+            }
+        }
+
+        FamilyPlan broken = new(kin, sessions);
+        broken._objections.AddRange(sessions.Objections);
+        IEnumerable<FamilyMember> missed = kin.Members.Where(m => !broken._groupAtBirth.ContainsKey(m.Pid));
+        broken._objections.AddRange(missed.Where(m => broken._objections.TrueForAll(o => o.Pid != m.Pid)).Select(m => BirthSessions.Objection(m)));
+        return broken;
+    }
 
     /// <summary>What cannot be made; the plan is of use only if there is nothing.</summary>
     public IReadOnlyList<FamilyObjection> Objections => _objections;
@@ -64,6 +76,7 @@ internal sealed class FamilyPlan
 
     /// <summary>
     /// The calls of setpgid(2) that are needed, in an order in which each finds its group: first those that make a group, last those who made one and moved on.
+    /// A group that nobody in here knows is the caller's, who has another one now.
     /// </summary>
     public IEnumerable<(int Pid, int Group)> Groupings()
     {
@@ -73,7 +86,7 @@ internal sealed class FamilyPlan
             yield return (member.Pid, member.Pid);
         }
 
-        foreach (FamilyMember member in _members.Values.Where(m => m.Group != m.Pid && Knows(m.Group)).OrderBy(m => used.Contains(m.Pid)))
+        foreach (FamilyMember member in _members.Values.Where(m => m.Group != m.Pid).OrderBy(m => used.Contains(m.Pid)))
         {
             if (used.Contains(member.Pid) || _groupAtBirth[member.Pid] != member.Group)
             {
@@ -82,87 +95,33 @@ internal sealed class FamilyPlan
         }
     }
 
-    // In which session a session's leader must have been born, because of children that it had before; 0 where it does not matter.
-    private int DemandedBy(FamilyMember leader)
+    // Who is born in another session than its parent ends up in comes before the parent leaves that session, or from below.
+    private void Place(FamilyMember child, int session, int parents)
     {
-        foreach (FamilyMember child in _children[leader.Pid])
-        {
-            int wanted = _bornIn[child.Pid];
-            if (wanted != 0 && wanted != leader.Pid && !IsBelow(wanted, leader.Pid) && HasAncestorIn(leader, wanted))
-            {
-                return wanted;
-            }
-        }
-
-        return 0;
-    }
-
-    private void Place(FamilyMember child)
-    {
-        int wanted = _bornIn[child.Pid];
         FamilyMember parent = _members[child.Parent];
-        if (wanted == 0 || wanted == parent.Session)
+        if (session == 0 || session == parent.Session)
         {
             Add(new PlannedBirth(child, parent.Pid, BeforeSetsid: false, BirthWay.Child));
         }
-        else if (parent.IsSessionLeader && wanted == _bornIn[parent.Pid])
+        else if (session == parents)
         {
             Add(new PlannedBirth(child, parent.Pid, BeforeSetsid: true, BirthWay.Child));
         }
-        else if (_members.TryGetValue(wanted, out FamilyMember leader) && !leader.IsHelper)
+        else if (_members.TryGetValue(session, out FamilyMember leader))
         {
-            PlaceOrphan(child, leader);
-        }
-        else if (wanted == _root.Session)
-        {
-            Object(child, $"session {wanted}", $"its parent has left that session, and {Unreachable}");
-        }
-        else
-        {
-            PlaceWithHelper(child, wanted);
-        }
-    }
-
-    private void PlaceOrphan(FamilyMember child, FamilyMember creator)
-    {
-        if (IsBelow(creator.Pid, child.Parent))
-        {
-            Add(new PlannedBirth(child, creator.Pid, BeforeSetsid: false, BirthWay.Orphan));
-        }
-        else
-        {
-            Object(child, $"session {creator.Pid}", $"its parent {child.Parent} is not in that session, and {Unreachable}");
-        }
-    }
-
-    // The leader is dead. A helper in its place is a child of the deepest of those who have children in the session without being in it.
-    private void PlaceWithHelper(FamilyMember child, int session)
-    {
-        if (!_members.TryGetValue(session, out FamilyMember helper))
-        {
-            int parent = _members.Values.Where(m => _bornIn.GetValueOrDefault(m.Pid) == session && m.Parent != 0 && _members[m.Parent].Session != session)
-                .Select(m => m.Parent).MaxBy(Depth);
-            helper = new FamilyMember(session, parent, session, session, IsHelper: true);
-            AddHelper(helper, parent);
-        }
-
-        if (helper.Parent == child.Parent)
-        {
-            Add(new PlannedBirth(child, helper.Pid, BeforeSetsid: false, BirthWay.Sibling));
-        }
-        else
-        {
-            PlaceOrphan(child, helper);
+            bool beside = leader.IsHelper && leader.Parent == child.Parent;
+            Add(new PlannedBirth(child, session, BeforeSetsid: false, beside ? BirthWay.Sibling : BirthWay.Orphan));
         }
     }
 
     // A group without a leader: a child of a member makes it and keeps it until the members have joined.
     private void PlaceGroup(FamilyMember member)
     {
-        bool outside = member.Group == _root.Group && _root.Group != _root.Pid;
+        bool outside = member.Group == _outside;
         if (outside && member.Session != _root.Session)
         {
-            Object(member, $"process group {member.Group}", "it is in another session than its group");
+            _objections.Add(new FamilyObjection(
+                member.Pid, $"process group {member.Group}", "it is in another session than its group", "dump a tree that begins further up"));
         }
 
         if (outside || Knows(member.Group))
@@ -191,64 +150,22 @@ internal sealed class FamilyPlan
         births.Insert(birth.BeforeSetsid ? births.Count(b => b.BeforeSetsid) : births.Count, birth);
     }
 
-    private void FollowBirths(IReadOnlyList<FamilyMember> members)
+    // Finds out who is born at all, and in which group.
+    private void FollowBirths()
     {
-        HashSet<int> reached = [_root.Pid];
-        Queue<int> waiting = new(reached);
-        _groupAtBirth[_root.Pid] = _root.Group == _root.Pid ? 0 : _root.Group;
+        Queue<int> waiting = new([_root.Pid]);
+        _groupAtBirth[_root.Pid] = _outside;
         while (waiting.TryDequeue(out int creator))
         {
-            int group = _members[creator].IsSessionLeader ? creator : _groupAtBirth[creator];
-            foreach (PlannedBirth birth in BirthsBy(creator).Where(b => reached.Add(b.Child.Pid)))
+            int before = _groupAtBirth[creator];
+            foreach (PlannedBirth birth in BirthsBy(creator))
             {
-                _groupAtBirth[birth.Child.Pid] = birth.BeforeSetsid ? _groupAtBirth[creator] : group;
-                waiting.Enqueue(birth.Child.Pid);
+                bool inGroup = birth.BeforeSetsid || !_members[creator].IsSessionLeader;
+                if (_groupAtBirth.TryAdd(birth.Child.Pid, inGroup ? before : creator))
+                {
+                    waiting.Enqueue(birth.Child.Pid);
+                }
             }
         }
-
-        foreach (FamilyMember member in members.Where(m => !reached.Contains(m.Pid) && !_objections.Any(o => o.Pid == m.Pid)))
-        {
-            Object(member, $"session {member.Session}", Unreachable);
-        }
-    }
-
-    private void Object(FamilyMember member, string subject, string reason) =>
-        _objections.Add(new FamilyObjection(member.Pid, subject, reason, "dump a tree that begins further up, or let the program keep its sessions apart"));
-
-    private bool HasAncestorIn(FamilyMember member, int session)
-    {
-        for (int pid = member.Parent; _members.TryGetValue(pid, out FamilyMember above); pid = above.Parent)
-        {
-            if (above.Session == session)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private bool IsBelow(int pid, int ancestor)
-    {
-        for (int at = pid; _members.TryGetValue(at, out FamilyMember member); at = member.Parent)
-        {
-            if (member.Parent == ancestor)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private int Depth(int pid)
-    {
-        int depth = 0;
-        for (int at = pid; _members.TryGetValue(at, out FamilyMember member); at = member.Parent)
-        {
-            depth++;
-        }
-
-        return depth;
     }
 }
