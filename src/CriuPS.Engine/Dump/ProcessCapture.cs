@@ -64,7 +64,8 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Starts the images of the process and of its tasks with what /proc and ptrace tell.</summary>
     /// <param name="inspection">What /proc tells.</param>
     /// <param name="blocks">What the kernel keeps of interrupted waits; null where it does not tell.</param>
-    public void Describe(Inspection inspection, RestartBlocks? blocks)
+    /// <param name="keyrings">The session keyrings of tasks; null where the kernel does not tell.</param>
+    public void Describe(Inspection inspection, RestartBlocks? blocks, SessionKeyrings? keyrings)
     {
         ProcessDump process = new()
         {
@@ -74,7 +75,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         MemoryLayout.Save(process);
         foreach ((Tracee tracee, ProcStatus status) in frozen.Tasks.Zip(Statuses(inspection.Status)))
         {
-            TaskDump task = new(process, tracee) { Status = status };
+            TaskDump task = new(process, tracee) { Status = status, SessionKeyring = keyrings?.Of(tracee.Tid) };
             process.Tasks.Add(task);
             if (task.Status.Seccomp is > 0)
             {
@@ -127,6 +128,12 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             {
                 yield return NewRefusal($"thread {task.Task.Tid}", "it has its own descriptors or directories", "threads that unshare are not supported");
             }
+
+            if (task.SessionKeyring != _process.Leader.SessionKeyring)
+            {
+                yield return NewRefusal(
+                    $"thread {task.Task.Tid}", $"it has another session keyring ({task.SessionKeyring:x}) than its process", "let the process join it before it has threads");
+            }
         }
     }
 
@@ -146,6 +153,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             TaskQuestions questions = new(parasite, _process!);
             await questions.AskAsync();
             await AwaitRingsAsync(questions);
+            await questions.SaveKeyringAsync();
             if (CanWriteItself() && _runs.Any(r => r.Direct))
             {
                 await questions.WritePagesAsync(_pagesFile, _runs, written);

@@ -1,7 +1,9 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images;
+using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects;
+using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Objects.Signals;
 using Microsoft.Win32.SafeHandles;
@@ -19,7 +21,7 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 
     /// <summary>Bytes that the parasite of a process needs.</summary>
     public static int Room(ProcessDump process) =>
-        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + WriteProgram;
+        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + WriteProgram + KeyProgram(process);
 
     /// <summary>Asks all tasks at once.</summary>
     public async ValueTask AskAsync()
@@ -64,6 +66,25 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
 
         return parasite.RunAsync(_completions);
     }
+
+    /// <summary>Saves the session keyring, if the process has one of its own.</summary>
+    public async ValueTask SaveKeyringAsync()
+    {
+        if (process.Leader.SessionKeyring is { } serial)
+        {
+            process.Extra.SessionKeyring = new CriupsKeyringEntry { Serial = 0 };
+            if (serial != 0)
+            {
+                SyscallProgram program = parasite.NewProgram(process.Leader.Task, SessionKeyring.Room);
+                process.Extra.SessionKeyring = await SessionKeyring.SaveAsync(
+                    process, serial, program, () => parasite.RunAsync([(process.Leader.Task, program)]));
+                program.Clear();
+            }
+        }
+    }
+
+    private static int KeyProgram(ProcessDump process) =>
+        process.Leader.SessionKeyring is > 0 ? Parasite.RoomFor(process.Leader.Task, SessionKeyring.Room) : 0;
 
     /// <summary>Lets the process write its own pages.</summary>
     /// <param name="pagesFile">The pages file.</param>

@@ -47,9 +47,10 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         _processes.ForEach(p => p.SaveRegisters());
         TreeInspection inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
         RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
+        SessionKeyrings? keyrings = ProcKeys.MayHaveSessions() ? SessionKeyrings.TryRead() : SessionKeyrings.None;
         for (int i = 0; i < _processes.Count; i++)
         {
-            _processes[i].Describe(inspection.Processes[i], blocks);
+            _processes[i].Describe(inspection.Processes[i], blocks, keyrings);
         }
 
         List<TaskKobjIdsEntry> ids = FindShared();

@@ -50,13 +50,15 @@ internal sealed class RestartBlocks
     public readonly record struct Layout(
         int NanosleepClock, int NanosleepRest, int NanosleepExpires, int FutexTime, int PollHasTimeout, int PollSeconds, int PollNanoseconds);
 
+    /// <summary>Whether this process lives in the machine's first pid namespace, with whose numbers iterators tell tasks.</summary>
+    public static bool IsFirstPidNamespace => FileStatus.TryOf("/proc/self/ns/pid", out FileStatus.stat space, out _) && space.st_ino == FirstPidNamespace;
+
     /// <summary>Reads the blocks of all tasks of the machine; null where the kernel does not describe its types, or the caller may not run BPF programs.</summary>
     public static RestartBlocks? TryRead()
     {
         try
         {
-            // Tasks are told with the numbers of the machine's first pid namespace.
-            return FileStatus.TryOf("/proc/self/ns/pid", out FileStatus.stat space, out _) && space.st_ino == FirstPidNamespace ? Read() : null;
+            return IsFirstPidNamespace ? Read() : null;
         }
         catch (CriuException)
         {

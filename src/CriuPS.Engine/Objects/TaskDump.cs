@@ -22,6 +22,9 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     /// <summary>/proc/PID/task/TID/status.</summary>
     public required ProcStatus Status { get; init; }
 
+    /// <summary>The number of its session keyring; 0 for none of its own, null where the kernel does not tell.</summary>
+    public uint? SessionKeyring { get; init; }
+
     /// <summary>What that image has no place for.</summary>
     public CriupsThreadEntry Extra { get; } = new();
 

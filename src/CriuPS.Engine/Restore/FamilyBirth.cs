@@ -50,7 +50,7 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
     {
         SetSubreaper(heir, true);
         Tracee throwaway = MakeThrowaway(creator);
-        Member between = new(birth.Child, throwaway, site.NewBatch(throwaway)) { Memory = creator.Memory };
+        Member between = new(birth.Child, throwaway, site.NewBatch(throwaway)) { Memory = creator.Memory, Keyring = creator.Keyring };
         AddClone(between, birth);
         between.Batch.Run();
         Member child = Adopt(creator, birth.Child);
@@ -86,7 +86,7 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
     private Member Adopt(Member creator, FamilyMember child)
     {
         Tracee task = Tracee.Adopt(site.Tracer, child.Pid, child.Pid);
-        return new Member(child, task, site.NewBatch(task)) { Memory = creator.Memory };
+        return new Member(child, task, site.NewBatch(task)) { Memory = creator.Memory, Keyring = creator.Keyring };
     }
 
     private void AddClone(Member creator, PlannedBirth birth)

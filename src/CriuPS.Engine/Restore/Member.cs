@@ -17,6 +17,9 @@ internal sealed class Member(FamilyMember place, Tracee task, RemoteBatch batch)
 
     public RemoteBatch Batch => batch;
 
+    /// <summary>The old number of the session keyring that it has: 0 for that of its user, null for one of ours.</summary>
+    public uint? Keyring { get; set; }
+
     /// <summary>What makes it a process of the images; null for all others.</summary>
     public ProcessRestore? Process { get; set; }
 

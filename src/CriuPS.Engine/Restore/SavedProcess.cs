@@ -142,6 +142,10 @@ internal sealed class SavedProcess : IDisposable
         _files.Validate(Mm.ExeFileId, Pid, "the executable");
         _files.Validate(Fs.CwdId, Pid, "the working directory");
         _files.Validate(Fs.RootId, Pid, "the root directory");
+        if (Extra?.SessionKeyring is { } keyring && !SessionKeyring.IsSound(keyring))
+        {
+            throw new ImageException(ImageException.MalformedEntry, $"criups-process-{Pid}", 0, "its session keyring is impossible");
+        }
     }
 
     /// <summary>Whether it is a 32-bit program.</summary>

@@ -19,6 +19,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
     private readonly Dictionary<int, Member> _members = [];
     private readonly List<Member> _inOrder = [];
+    private readonly KeyringBirth _keyrings = new();
 
     /// <summary>Pages that were read.</summary>
     public long Pages => Processes.Sum(p => p.Memory.Pages) + saved.Files.Opening.SharedMemory.Pages;
@@ -40,11 +41,12 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         tell(Stage.Layout, "laying out memory");
         RestoreSite site = RestoreSite.Create(tracer, saved, root);
         FamilyBirth birth = new(site, saved);
-        Member first = new(saved.Root, root, site.NewBatch(root)) { Memory = null };
+        Member first = new(saved.Root, root, site.NewBatch(root)) { Memory = null, Keyring = KeyringBirth.First(saved) };
         site.PutVdsoAside(first.Batch);
         SignalActions.ResetIgnored(first.Batch);
         RestoreGenerations(site, birth, first);
         BornAt = Stopwatch.GetTimestamp();
+        _keyrings.Finish();
         JoinGroups();
         EndTheDead(birth);
         tell(Stage.State, "restoring descriptors and tasks");
@@ -156,6 +158,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
                 member.Memory = process.Memory;
             }
 
+            _keyrings.Enter(member);
             birth.Prepare(member);
         }
 

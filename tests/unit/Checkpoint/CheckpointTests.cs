@@ -31,6 +31,7 @@ public sealed class CheckpointTests
     [InlineData("epoll_family", false)]
     [InlineData("ended_process", true)]
     [InlineData("login_uid", false)]
+    [InlineData("keyrings", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]
     [InlineData("expired_alarm", true)]

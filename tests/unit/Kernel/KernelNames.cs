@@ -16,7 +16,7 @@ internal static class KernelNames
         "netinet/in.h", "netinet/tcp.h", "net/if.h", "termios.h", "linux/types.h", "linux/aio_abi.h", "linux/audit.h", "linux/auto_fs.h",
         "linux/auxvec.h", "linux/bpf.h", "linux/capability.h", "linux/close_range.h", "linux/elf.h", "linux/fanotify.h", "linux/filter.h",
         "linux/futex.h", "linux/fs.h", "linux/genetlink.h", "linux/if_link.h", "linux/if_tun.h", "linux/inet_diag.h", "linux/io_uring.h",
-        "linux/ipc.h", "linux/kcmp.h", "linux/magic.h", "linux/membarrier.h", "linux/memfd.h", "linux/mount.h", "linux/mqueue.h",
+        "linux/ipc.h", "linux/kcmp.h", "linux/keyctl.h", "linux/magic.h", "linux/membarrier.h", "linux/memfd.h", "linux/mount.h", "linux/mqueue.h",
         "linux/neighbour.h",
         "linux/net_namespace.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h", "linux/netfilter/nfnetlink.h", "linux/netlink.h",
         "linux/netlink_diag.h",

@@ -10,12 +10,12 @@ namespace CriuPS.Engine.Objects.Credentials;
 /// </summary>
 internal sealed class Keyrings : ITaskState
 {
-    private const int KEYCTL_GET_KEYRING_ID = 0, KEY_SPEC_THREAD_KEYRING = -1, KEY_SPEC_PROCESS_KEYRING = -2;
-
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
-        Operation ofThread = program.Try("keyctl", SyscallNumber.keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 0);
-        Operation? ofProcess = dump.IsLeader ? program.Try("keyctl", SyscallNumber.keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 0) : null;
+        Operation ofThread = program.Try("keyctl", SyscallNumber.keyctl, Keyctl.KEYCTL_GET_KEYRING_ID, Keyctl.KEY_SPEC_THREAD_KEYRING, 0);
+        Operation? ofProcess = dump.IsLeader
+            ? program.Try("keyctl", SyscallNumber.keyctl, Keyctl.KEYCTL_GET_KEYRING_ID, Keyctl.KEY_SPEC_PROCESS_KEYRING, 0)
+            : null;
         return () =>
         {
             Refuse(dump, "a keyring of the thread", program.Result(ofThread));
