@@ -92,6 +92,70 @@ X
                 grep -E "^(NoNewPrivs|CapBnd|CapInh)" /proc/self/status' >out
 '@
     java = @'
+        java Sum >out
+'@
+    # Threads that allocate, with the collector and the compiler of hot methods at work beside them.
+    csharp = @'
+        dotnet built/Work.dll >out
+'@
+    # Filters of system calls: one for all threads (TSYNC), and one more for one of them.
+    seccomp = @'
+        cat >filter.c <<'X'
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static volatile int go, refused;
+static int forbid(int call, int error, int flags)
+{
+    struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+    struct sock_fprog program = { 4, code };
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+static int is(int call, int error) { errno = 0; return syscall(call) == -1 && errno == error; }
+static void *run(void *own)
+{
+    while (!go) usleep(1000);
+    if (own && forbid(SYS_getuid, ENOTDIR, 0)) return "no filter of its own";
+    for (int i = 0; i < 300; i++, usleep(10000)) {
+        if (!is(SYS_getppid, EXDEV)) return "getppid went through";
+        if (is(SYS_getuid, ENOTDIR) != (own != NULL)) return "getuid is another thread's";
+        __sync_fetch_and_add(&refused, 1);
+    }
+    return NULL;
+}
+int main(void)
+{
+    pthread_t threads[4];
+    for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, run, i == 2 ? "own" : NULL);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || forbid(SYS_getppid, EXDEV, SECCOMP_FILTER_FLAG_TSYNC)) return 1;
+    go = 1;
+    for (int i = 0; i < 4; i++) { void *why; pthread_join(threads[i], &why); printf("%s\n", why ? (char *)why : "right"); }
+    printf("%d calls refused\n", refused);
+    return 0;
+}
+X
+        gcc -pthread -o filter filter.c && ./filter >out
+'@
+    node = @'
+        node -e 'let n = 0, kids = 0; const { spawn } = require("child_process"); const t = setInterval(() => { if (++n == 150) { clearInterval(t); console.log(n, kids) } }, 20);
+            for (let i = 0; i < 3; i++) spawn("sleep", [String(0.5 + i / 2)], { stdio: "ignore" }).on("exit", c => { kids += c === 0 })' >out
+'@
+    sqlite3 = @'
+        sqlite3 t.db 'pragma journal_mode=wal; create table t(a); with recursive c(x) as (select 1 union all select x+1 from c where x<3000000) insert into t select x*2 from c; select sum(a), count(*) from t;' >out
+'@
+}
+
+# What some need first: it runs in the same folder, and nobody disturbs it.
+$preparations = @{
+    # The compiler cannot be frozen: where JDK 17 uses files by java.nio, it keeps one end of a pair of sockets.
+    java = @'
         cat >Sum.java <<'X'
 public class Sum {
     public static void main(String[] a) throws Exception {
@@ -108,23 +172,84 @@ public class Sum {
     }
 }
 X
-        javac Sum.java && java Sum >out
+        javac Sum.java
 '@
-    node = @'
-        node -e 'let n = 0, kids = 0; const { spawn } = require("child_process"); const t = setInterval(() => { if (++n == 150) { clearInterval(t); console.log(n, kids) } }, 20);
-            for (let i = 0; i < 3; i++) spawn("sleep", [String(0.5 + i / 2)], { stdio: "ignore" }).on("exit", c => { kids += c === 0 })' >out
-'@
-    sqlite3 = @'
-        sqlite3 t.db 'pragma journal_mode=wal; create table t(a); with recursive c(x) as (select 1 union all select x+1 from c where x<3000000) insert into t select x*2 from c; select sum(a), count(*) from t;' >out
+    csharp = @'
+        echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework>
+            <UseAppHost>false</UseAppHost></PropertyGroup></Project>' >Work.csproj
+        cat >Work.cs <<'X'
+using System.Collections.Generic;
+using System.Threading;
+
+long[] sums = new long[4];
+Thread[] threads = new Thread[4];
+for (int t = 0; t < threads.Length; t++)
+{
+    int own = t;
+    threads[t] = new Thread(() => sums[own] = Work.Sum(own));
+    threads[t].Start();
+}
+
+foreach (Thread thread in threads)
+{
+    thread.Join();
+}
+
+System.Console.WriteLine(string.Join(' ', sums) + (System.GC.CollectionCount(0) > 20 && System.GC.CollectionCount(2) > 0 ? " collected" : " not collected"));
+
+static class Work
+{
+    public static long Sum(int seed)
+    {
+        Dictionary<int, Node> kept = [];
+        long sum = 0;
+        for (int round = 0; round < 250; round++)
+        {
+            Node tree = Make(9, seed + round);
+            kept[round % 17] = tree;
+            sum += tree.Sum() + kept[round * 7 % (kept.Count)].Value;
+            if (tree.Sum() != Expected(9, seed + round))
+            {
+                throw new System.InvalidOperationException($"round {round}");
+            }
+
+            if (round % 50 == seed)
+            {
+                System.GC.Collect();
+            }
+
+            Thread.Sleep(10);
+        }
+
+        return sum;
+    }
+
+    private static Node Make(int depth, int value) => depth == 0 ? new Node(value, null, null) : new Node(value, Make(depth - 1, value + 1), Make(depth - 1, value + 2));
+
+    private static long Expected(int depth, int value) => depth == 0 ? value : value + Expected(depth - 1, value + 1) + Expected(depth - 1, value + 2);
+
+    private sealed record Node(int Value, Node? Left, Node? Right)
+    {
+        public byte[] Ballast { get; } = new byte[300];
+
+        public long Sum() => Value + (Left?.Sum() ?? 0) + (Right?.Sum() ?? 0);
+    }
+}
+X
+        dotnet build Work.csproj -c Release -o built -v q -nologo -nodeReuse:false -p:UseSharedCompilation=false -p:Nullable=enable >build.log || cat build.log >&2
 '@
 }
 
-$needs = @{ java = 'javac'; compat = 'gcc'; settings = 'setpriv' }
+$needs = @{ java = 'javac'; compat = 'gcc'; settings = 'setpriv'; csharp = 'dotnet'; seccomp = 'gcc' }
 
 function Start-Tree {
     param([string] $Name)
     $folder = [IO.Directory]::CreateTempSubdirectory("criups-$Name-").FullName
     [IO.File]::WriteAllText("$folder/script", $programs[$Name])
+    if ($preparations[$Name]) {
+        & bash -c "cd $folder && $($preparations[$Name])"
+    }
+
     Start-Program 'bash', '-c', "cd $folder && DOTNET_EnableDiagnostics=0 exec bash ./script" -Folder $folder
 }
 
