@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,6 +48,27 @@ __attribute__((unused)) static void target_say(const char *text)
     {
         _exit(2);
     }
+}
+
+/*
+ * Opens the master of a terminal. Their numbers are the whole machine's, and come back in a restore: it gets one beyond those that others
+ * use, so many numbers ahead.
+ */
+__attribute__((unused)) static int target_master(int flags, int ahead)
+{
+    int others[256];
+    for (int i = 0; i < ahead; i++)
+    {
+        others[i] = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+    }
+
+    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | flags), unlock = 0;
+    for (int i = 0; i < ahead; i++)
+    {
+        close(others[i]);
+    }
+
+    return master >= 0 && ioctl(master, TIOCSPTLCK, &unlock) == 0 ? master : -1;
 }
 
 /* Reports why the program is not what it was, and ends it. Any thread may call it; the first one wins. */

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using CriuPS.Engine.Dump;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
@@ -13,15 +12,10 @@ namespace CriuPS.Tests.Checkpoint;
 /// </summary>
 public sealed class TreeTests
 {
-    public static TheoryData<int> Seeds()
-    {
-        string[] range = (Environment.GetEnvironmentVariable("CRIUPS_TREE_SEEDS") ?? "1-12").Split('-');
-        int first = int.Parse(range[0], CultureInfo.InvariantCulture), last = int.Parse(range[^1], CultureInfo.InvariantCulture);
-        return [.. Enumerable.Range(first, last - first + 1)];
-    }
+    public static TheoryData<int> AllSeeds() => Seeds.Of("CRIUPS_TREE_SEEDS");
 
     [Theory]
-    [MemberData(nameof(Seeds))]
+    [MemberData(nameof(AllSeeds))]
     public void A_family_does_not_notice_its_checkpoint(int seed)
     {
         using Target target = Target.Start("tree", $"SEED={seed}");

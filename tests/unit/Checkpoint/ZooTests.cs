@@ -1,4 +1,3 @@
-using System.Globalization;
 using CriuPS.Engine.Dump;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Restore;
@@ -12,15 +11,10 @@ namespace CriuPS.Tests.Checkpoint;
 /// </summary>
 public sealed class ZooTests
 {
-    public static TheoryData<int> Seeds()
-    {
-        string[] range = (Environment.GetEnvironmentVariable("CRIUPS_ZOO_SEEDS") ?? "1-12").Split('-');
-        int first = int.Parse(range[0], CultureInfo.InvariantCulture), last = int.Parse(range[^1], CultureInfo.InvariantCulture);
-        return [.. Enumerable.Range(first, last - first + 1)];
-    }
+    public static TheoryData<int> AllSeeds() => Seeds.Of("CRIUPS_ZOO_SEEDS");
 
     [Theory]
-    [MemberData(nameof(Seeds))]
+    [MemberData(nameof(AllSeeds))]
     public void Random_descriptors_do_not_notice_their_checkpoint(int seed)
     {
         using Target target = Target.Start("zoo", $"SEED={seed}");
