@@ -106,9 +106,9 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             {
                 ProcStat stat = inspection.Processes[i].Stat;
                 uint own = byPid[stat.Pid] = id(ids[i]);
-                if (!known.Add(own) && !(fromParent && byPid.GetValueOrDefault(stat.ParentPid) == own))
+                if (!known.Add(own) && !(fromParent && byPid.GetValueOrDefault(stat.ParentPid) == own && inspection.Plan!.IsBornByParent(stat.Pid)))
                 {
-                    string reason = fromParent ? "it shares them with a process that is not its parent" : "it shares them with another process";
+                    string reason = fromParent ? "it shares them with a process that did not give birth to it" : "it shares them with another process";
                     yield return new Refusal(stat.Pid, stat.Comm.ToDisplayString(), what, reason, "programs that share so are not supported");
                 }
             }

@@ -31,6 +31,9 @@ internal sealed class TreeInspection
     /// <summary>Those that have ended and wait for their parents.</summary>
     public IReadOnlyList<ProcStat> Zombies => _zombies;
 
+    /// <summary>Who will give birth to whom; null where there is no process.</summary>
+    public FamilyPlan? Plan { get; private set; }
+
     /// <summary>The descriptors of all processes.</summary>
     public TreeFiles Files { get; private set; } = TreeFiles.None;
 
@@ -220,7 +223,7 @@ internal sealed class TreeInspection
 
         // Who got another parent while all ran is missed in the plan, and so are its descendants: then only another look tells.
         _changed |= !members.Skip(1).All(m => living.ContainsKey(m.Parent));
-        FamilyPlan plan = FamilyPlan.Of(members);
+        FamilyPlan plan = Plan = FamilyPlan.Of(members);
         foreach (FamilyObjection objection in plan.Objections)
         {
             living.GetValueOrDefault(objection.Pid, root).Refuse(objection.Subject, objection.Reason, objection.Remedy);

@@ -23,8 +23,8 @@ internal static class ProcKeys
         return Parse(Users, CountUsers) is var (roots, others) && (others > 0 || roots != Parse(Keys, CountKnown));
     }
 
-    // "    0:     9 8/8 3/1000000 48/25000000": the third number but two is that of the keys which count.
-    private static (ulong Roots, ulong Others) CountUsers(ReadOnlySpan<byte> text, ProcSource source)
+    /// <summary>How many keys root and all others have, as far as they count: of "    0:     9 8/8 3/1000000 48/25000000" the 3.</summary>
+    public static (ulong Roots, ulong Others) CountUsers(ReadOnlySpan<byte> text, ProcSource source)
     {
         ulong roots = 0, others = 0;
         for (ProcCursor lines = new(text, source); !lines.AtEnd;)
@@ -44,8 +44,8 @@ internal static class ProcKeys
         return (roots, others);
     }
 
-    // "2c358de8 I--Q---     1 perm 0c030000     0 65534 keyring   .user_reg: 4"; Q stands for a key that counts.
-    private static ulong CountKnown(ReadOnlySpan<byte> text, ProcSource source)
+    /// <summary>How many keys count and are not session keyrings: "2c358de8 I--Q---     1 perm 0c030000     0 65534 keyring   .user_reg: 4", where Q stands for one that counts.</summary>
+    public static ulong CountKnown(ReadOnlySpan<byte> text, ProcSource source)
     {
         ulong known = 0;
         for (ProcCursor lines = new(text, source); !lines.AtEnd;)

@@ -108,15 +108,8 @@ internal sealed class FamilyBirth(RestoreSite site, SavedTree tree)
             return 0;
         }
 
-        ulong flags = tree.SharesWithParent(process, ids => ids.FilesId) ? Clone3.CLONE_FILES : 0;
-        flags |= tree.SharesWithParent(process, ids => ids.FsId) ? Clone3.CLONE_FS : 0;
-        return flags == 0 || birth.Way == BirthWay.Child
-            ? flags
-            : throw new CriuException(
-                "SharingNotSupported", CriuErrorKind.NotSupported, $"process {process.Pid} shares tables with its parent, but was not born by it")
-            {
-                Pid = process.Pid,
-            };
+        return (tree.SharesWithParent(process, ids => ids.FilesId) ? Clone3.CLONE_FILES : 0)
+            | (tree.SharesWithParent(process, ids => ids.FsId) ? Clone3.CLONE_FS : 0);
     }
 
     // Its number is anyone's, but none that a member is still to get.

@@ -162,9 +162,25 @@ internal sealed class SavedTree : IDisposable
             };
         }
 
+        ValidateSharing();
         List<int> numbers = [.. _processes.Values.SelectMany(p => p.Cores.Select(c => c.Tid)), .. _zombies.Keys, .. Plan.Helpers.Select(h => h.Pid)];
         HashSet<int> distinct = [.. numbers];
         Numbers = distinct.Count == numbers.Count ? distinct : throw Broken("two tasks of it have the same number");
+    }
+
+    private void ValidateSharing()
+    {
+        foreach (SavedProcess process in _processes.Values.Where(p => SharesWithParent(p, ids => ids.FilesId) || SharesWithParent(p, ids => ids.FsId)))
+        {
+            if (!Plan.IsBornByParent(process.Pid))
+            {
+                throw new CriuException(
+                    "SharingNotSupported", CriuErrorKind.NotSupported, $"process {process.Pid} shares tables with its parent, but cannot be born by it")
+                {
+                    Pid = process.Pid,
+                };
+            }
+        }
     }
 
     private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(Images.Path, "pstree.img"), 0, reason);

@@ -48,7 +48,7 @@ public sealed class FamilyPlanTests
     }
 
     [Fact]
-    public void Many_sessions_take_little_time()
+    public void Many_sessions_are_no_trouble()
     {
         List<FamilyMember> members = [new(Root, 0, Root, Root)];
         for (int i = 1; i <= 3000; i++)

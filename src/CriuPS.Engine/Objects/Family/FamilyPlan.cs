@@ -74,6 +74,9 @@ internal sealed class FamilyPlan
     /// <summary>The births that a process gives, those before its setsid first.</summary>
     public IReadOnlyList<PlannedBirth> BirthsBy(int pid) => _births.GetValueOrDefault(pid) ?? [];
 
+    /// <summary>Whether a process is born by its own parent: only then can it share tables with it, clone(2).</summary>
+    public bool IsBornByParent(int pid) => BirthsBy(this[pid].Parent).Any(birth => birth.Child.Pid == pid);
+
     /// <summary>
     /// The calls of setpgid(2) that are needed, in an order in which each finds its group: first those that make a group, last those who made one and moved on.
     /// A group that nobody in here knows is the caller's, who has another one now.
