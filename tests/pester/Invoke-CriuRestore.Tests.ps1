@@ -251,6 +251,45 @@ Describe 'Invoke-CriuRestore where the world has changed' {
     }
 }
 
+Describe 'Invoke-CriuRestore with descriptors of the shell' {
+    BeforeEach {
+        $program = Start-Counter
+        $null = Invoke-CriuDump $program.Id $program.Images
+        $count = "$($program.Folder)/count"
+        $at = Get-Count $program
+    }
+
+    AfterEach { Stop-Program $program }
+
+    It 'puts them in the places of saved files' {
+        $other = [IO.File]::Open("$($program.Folder)/other", 'CreateNew', 'ReadWrite', 'ReadWrite')
+        try {
+            (Invoke-CriuRestore $program.Images -InheritDescriptor @{ [int]$other.SafeFileHandle.DangerousGetHandle() = $count }).Id | Should -Be $program.Id
+            Wait-Until 'it counts in the other file' { $other.Length -gt 0 }
+            @([IO.Directory]::GetFiles("/proc/$($program.Id)/fd") | ForEach-Object { [IO.FileInfo]::new($_).LinkTarget }) |
+                Should -Contain "$($program.Folder)/other"
+            Get-Count $program | Should -Be $at
+        }
+        finally {
+            $other.Dispose()
+        }
+    }
+
+    It 'warns of one that no saved file is called by' {
+        $null = Invoke-CriuRestore $program.Images -InheritDescriptor @{ 0 = '/no/such/file' } -WarningVariable warned -WarningAction SilentlyContinue
+        @($warned) | Should -HaveCount 1
+        [string]$warned[0] | Should -Match '/no/such/file.*fd 0'
+        Assert-GoesOn $program
+    }
+
+    It 'starts nothing with one that is not open' {
+        $null = Invoke-CriuRestore $program.Images -InheritDescriptor @{ 999 = $count } -ErrorVariable problem -ErrorAction SilentlyContinue
+        $problem[0].FullyQualifiedErrorId | Should -Be 'BadInheritedDescriptor,CriuPS.Commands.InvokeCriuRestoreCommand'
+        $problem[0].Exception.Message | Should -Match 'fd 999'
+        Test-Ended $program.Id | Should -BeTrue
+    }
+}
+
 Describe 'The help of Invoke-CriuRestore' {
     It 'describes it, with examples' {
         $help = Get-Help Invoke-CriuRestore -Full

@@ -73,14 +73,9 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
     // The tree is complete, and would not be better off dead for a name that is left over.
     private void RemoveLinks(FileOpening files)
     {
-        try
+        foreach (KernelException left in (KernelException[])[.. files.Remaps.RemoveLinks(), .. files.Contents.Keep()])
         {
-            files.Remaps.RemoveLinks();
-            files.Contents.Keep();
-        }
-        catch (KernelException e)
-        {
-            events?.Invoke(new OperationEvent(EventLevel.Error, Stage.Resume, e.Message));
+            events?.Invoke(new OperationEvent(EventLevel.Error, Stage.Resume, left.Message));
         }
     }
 

@@ -28,6 +28,35 @@ public sealed class LostNameTests
     }
 
     [Fact]
+    public void A_name_that_cannot_be_removed_after_a_restore_is_told_and_keeps_nothing_else()
+    {
+        using Target target = Target.Start("replaced_files");
+        string status = Path.Join(target.Folder, "status");
+        new DumpOperation(Options(target, FinalState.Kill) with { IncludedContent = ["*/status"] }).Run();
+        string link = Assert.Single(Links(target));
+        File.AppendAllText(status, "later\n");
+        List<string> told = [];
+        RestoreOptions options = new() { ImagesDirectory = target.Images, FilePolicies = [new FilePolicy("*/status", ChangedFile.Saved)] };
+        new RestoreOperation(options, e =>
+        {
+            // By now the file behind the link has been opened.
+            if (e.Stage == Stage.Resume && e.Level == EventLevel.Information)
+            {
+                File.Delete(link);
+                Directory.CreateDirectory(link);
+            }
+            else if (e.Level == EventLevel.Error)
+            {
+                told.Add(e.Message);
+            }
+        }).Run();
+        Assert.Contains(link, Assert.Single(told));
+        Assert.Equal("ready\n", File.ReadAllText(status));
+        Assert.Empty(Directory.GetFiles(target.Folder, "*.criups-*"));
+        Assert.Equal("ok", target.Finish());
+    }
+
+    [Fact]
     public void A_name_that_a_dump_gave_is_taken_back_when_the_dump_fails()
     {
         using Target target = Target.Start("replaced_files");

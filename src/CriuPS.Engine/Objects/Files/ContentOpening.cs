@@ -50,16 +50,13 @@ internal sealed class ContentOpening(ImageSet set, PathMap paths, CancellationTo
         }
     }
 
-    /// <summary>The restore has succeeded: nothing will be taken back.</summary>
-    public void Keep()
+    /// <summary>The restore has succeeded: nothing will be taken back, and what was there before goes.</summary>
+    /// <returns>A failure for each file that could not be removed.</returns>
+    public IReadOnlyList<KernelException> Keep()
     {
-        while (_written.TryPop(out (byte[] Path, byte[]? Before) written))
-        {
-            if (written.Before is { } before && FileNames.TryUnlink(before) is not 0 and int errno)
-            {
-                throw Failure("unlink", before, errno);
-            }
-        }
+        byte[][] before = [.. _written.Select(written => written.Before).OfType<byte[]>()];
+        _written.Clear();
+        return TemporaryNames.RemoveEach(before);
     }
 
     /// <summary>The restore has failed: what was there is there again.</summary>

@@ -110,18 +110,8 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
     }
 
     /// <summary>Removes the names that files got at the dump; after that the image set cannot be restored again.</summary>
-    /// <exception cref="KernelException">One could not be removed.</exception>
-    public void RemoveLinks()
-    {
-        foreach (byte[] path in _links)
-        {
-            if (FileNames.TryUnlink(path) is not 0 and int errno)
-            {
-                string shown = new Proc.OsText(path).ToDisplayString();
-                throw new KernelException($"unlink of {shown}", errno) { Subject = shown, Remedy = "remove it by hand" };
-            }
-        }
-    }
+    /// <returns>A failure for each that could not be removed.</returns>
+    public IReadOnlyList<KernelException> RemoveLinks() => TemporaryNames.RemoveEach(_links);
 
     public void Dispose()
     {

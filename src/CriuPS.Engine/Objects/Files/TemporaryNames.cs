@@ -41,6 +41,22 @@ internal sealed class TemporaryNames : IDisposable
         return path;
     }
 
+    /// <summary>Removes names that were meant for a time only, whoever made them.</summary>
+    /// <returns>A failure for each that could not be removed.</returns>
+    public static IReadOnlyList<KernelException> RemoveEach(IEnumerable<byte[]> paths)
+    {
+        List<KernelException> failures = [];
+        foreach (byte[] path in paths)
+        {
+            if (FileNames.TryUnlink(path) is not 0 and int errno)
+            {
+                failures.Add(NotRemoved(path, errno));
+            }
+        }
+
+        return failures;
+    }
+
     /// <summary>Removes everything that was made.</summary>
     /// <exception cref="KernelException">A name could not be removed; the others were.</exception>
     public void Remove()
@@ -51,7 +67,7 @@ internal sealed class TemporaryNames : IDisposable
             int errno = made.IsDirectory ? FileNames.TryRemoveDirectory(made.Path) : FileNames.TryUnlink(made.Path);
             if (errno is not 0 and not Errno.ENOENT)
             {
-                failure = new KernelException($"removing {Show(made.Path)}", errno) { Subject = Show(made.Path), Remedy = "remove it by hand" };
+                failure = NotRemoved(made.Path, errno);
             }
         }
 
@@ -63,6 +79,9 @@ internal sealed class TemporaryNames : IDisposable
 
     /// <summary>Removes what is left after a failure.</summary>
     public void Dispose() => Remove();
+
+    private static KernelException NotRemoved(byte[] path, int errno) =>
+        new($"removing {Show(path)}", errno) { Subject = Show(path), Remedy = "remove it by hand" };
 
     private static string Show(byte[] path) => new Proc.OsText(path).ToDisplayString();
 
