@@ -4,11 +4,12 @@
 #   gcc-multilib                                          32-bit targets
 #   python3, perl, gzip                                   programs that are checkpointed
 #   crit, criu                                            decoding our images, and images of CRIU's own to read
+#   ip                                                    network devices of tun and tap files
 #   setpriv                                               tests as another user
 set -euo pipefail
 
 # command:package
-wanted=(gcc:gcc make:make python3:python3 perl:perl gzip:gzip setpriv:util-linux crit:criu criu:criu)
+wanted=(gcc:gcc make:make python3:python3 perl:perl gzip:gzip ip:iproute2 setpriv:util-linux crit:criu criu:criu)
 
 missing=()
 for pair in "${wanted[@]}"; do

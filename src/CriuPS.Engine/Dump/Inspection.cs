@@ -257,7 +257,7 @@ internal sealed class Inspection
     }
 
     private (string Reason, string Remedy)? NameObjection(IFileKind kind, OpenFile file) =>
-        kind is RegularFile or NamedPipe ? LostName.Objection(file, _options) : null;
+        kind is RegularFile or NamedPipe or TunFile ? LostName.Objection(file, _options) : null;
 
     private OpenFile? ReadLinked(string link)
     {

@@ -19,10 +19,7 @@ internal sealed class SavedFiles : IDisposable
         Locks = images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
         foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
         {
-            if (!_files.TryAdd(entry.Id, entry))
-            {
-                throw Broken($"it has two files with the id {entry.Id}");
-            }
+            Add(entry);
 
             if (entry.Reg is { Ext: false } named)
             {
@@ -98,6 +95,24 @@ internal sealed class SavedFiles : IDisposable
     }
 
     public void Dispose() => Opening.Dispose();
+
+    // The file of a tun device has two entries: what it is, and how it is opened.
+    private void Add(FileEntry entry)
+    {
+        if (_files.TryAdd(entry.Id, entry))
+        {
+            return;
+        }
+
+        FileEntry first = _files[entry.Id], tun = entry.Tunf is null ? first : entry, named = entry.Tunf is null ? entry : first;
+        if (tun is not { Tunf: not null, Reg: null } || named is not { Reg: not null, Tunf: null })
+        {
+            throw Broken($"it has two files with the id {entry.Id}");
+        }
+
+        tun.Reg = named.Reg;
+        _files[entry.Id] = tun;
+    }
 
     private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(_images.Path, "files.img"), 0, reason);
 }

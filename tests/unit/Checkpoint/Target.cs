@@ -33,6 +33,9 @@ internal sealed class Target : IDisposable
 
     private string StatusFile => Path.Join(Folder, "status");
 
+    /// <summary>The program of a target.</summary>
+    public static string PathOf(string name) => Path.Join(s_programs.Value, name);
+
     /// <summary>Starts a target in a session of its own, with files and nothing else as descriptors, and waits until it is ready.</summary>
     /// <param name="name">The program.</param>
     /// <param name="environment">A setting for it, as the shell writes it.</param>
@@ -74,7 +77,7 @@ internal sealed class Target : IDisposable
     [
         "bash", "-c",
         $"for fd in $(ls /proc/self/fd); do [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; echo $$ > {folder}/pid; "
-            + $"{environment} exec {Path.Join(s_programs.Value, name)} {folder}/status </dev/null >>{folder}/log 2>&1",
+            + $"{environment} exec {PathOf(name)} {folder}/status </dev/null >>{folder}/log 2>&1",
     ];
 
     private static Target AwaitReady(string folder, Process? child)

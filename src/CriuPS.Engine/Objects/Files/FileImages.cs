@@ -52,6 +52,9 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <summary>Terminals.</summary>
     public TerminalImages Terminals { get; } = new(set, tree);
 
+    /// <summary>Network devices that files are attached to.</summary>
+    public TunImages TunDevices { get; } = new(set);
+
     /// <summary>An id that no other file has.</summary>
     public uint NextId() => ++_lastId;
 
@@ -189,6 +192,9 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     /// <summary>Terminals.</summary>
     public TerminalOpening Terminals { get; } = new(set);
+
+    /// <summary>Network devices that files are attached to.</summary>
+    public TunOpening TunDevices { get; } = new(set);
 
     /// <summary>The entry of another file.</summary>
     public FileEntry File(uint id) => file(id);

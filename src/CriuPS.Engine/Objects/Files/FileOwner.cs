@@ -96,7 +96,8 @@ internal static class FileOwner
     public static void RestoreAsync(RemoteBatch batch, int fd, FileEntry entry)
     {
         const int Settable = Fcntl.O_APPEND | Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_ASYNC;
-        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags ?? 0;
+        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags
+            ?? (entry.Tunf is null ? 0 : entry.Reg?.Flags ?? 0);
         if ((flags & Fcntl.O_ASYNC) != 0)
         {
             batch.Add($"fcntl(F_SETFL, O_ASYNC) of fd {fd}", SyscallNumber.fcntl, fd, Fcntl.F_SETFL, (long)(flags & Settable));

@@ -53,7 +53,7 @@ internal static class FileKinds
 {
     public static IReadOnlyList<IFileKind> All { get; } = 
     [
-        new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
+        new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new TunFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
         new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new ServiceSocket(), new BpfMapFile(),
     ];
 

@@ -18,8 +18,8 @@ internal sealed class RegularFile : IFileKind
     private const uint MemoryMajor = 1, MiscellaneousMajor = 10, KernelLogMinor = 11;
     private const int ToRead = Fcntl.O_RDONLY | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK;
 
-    // Documentation/admin-guide/devices.txt: mem, null, port, zero, full, random, urandom, kmsg; hwrng, net/tun, kvm, autofs, loop-control.
-    private static readonly uint[] s_memoryMinors = [1, 3, 4, 5, 7, 8, 9, KernelLogMinor], s_miscellaneousMinors = [183, 200, 232, 235, 237];
+    // Documentation/admin-guide/devices.txt: mem, null, port, zero, full, random, urandom, kmsg; hwrng, kvm, autofs, loop-control.
+    private static readonly uint[] s_memoryMinors = [1, 3, 4, 5, 7, 8, 9, KernelLogMinor], s_miscellaneousMinors = [183, 232, 235, 237];
 
     public FdTypes Type => FdTypes.Reg;
 
@@ -35,7 +35,6 @@ internal sealed class RegularFile : IFileKind
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
         return ProcfsFile.IsIn(file.Link.Bytes) ? ProcfsFile.Objection(file)
-            : file.Info?.FindOther("iff"u8) is { IsEmpty: false } device ? ($"it is attached to the network device {device.ToDisplayString()}", "close it before the dump")
             : IsReadLog(file) ? ("it reads the kernel's log, and its place in there is not told", "close it before the dump")
             : null;
     }
