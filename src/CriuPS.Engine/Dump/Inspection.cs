@@ -220,6 +220,23 @@ internal sealed class Inspection
                 Refuse(file.ToString(), locked.Reason, locked.Remedy);
             }
         }
+
+        CheckWatchedMemory(tree);
+    }
+
+    // What is registered with a userfaultfd needs that file, whatever is chosen for files.
+    private void CheckWatchedMemory(TreeFiles tree)
+    {
+        Mapping[] watched = [.. Mappings.Where(WatchedMemory.Is)];
+        if (watched.Length == 0)
+        {
+            return;
+        }
+
+        foreach ((Mapping mapping, string reason, string remedy) in UserFaultFile.Objections(Proc.Pid, watched, tree))
+        {
+            Refuse(mapping.ToString(), reason, remedy);
+        }
     }
 
     private (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) =>

@@ -23,7 +23,7 @@ internal sealed record NetworkLink(int Index, ushort Type, uint Flags, uint Mtu,
     public struct ifinfomsg
     {
         public byte ifi_family;
-        public byte pad;
+        public byte __ifi_pad;
         public ushort ifi_type;
         public int ifi_index;
         public uint ifi_flags;
@@ -36,16 +36,19 @@ internal sealed record NetworkLink(int Index, ushort Type, uint Flags, uint Mtu,
     {
         int headers = Marshal.SizeOf<UnixDiag.nlmsghdr>() + Marshal.SizeOf<ifinfomsg>();
         byte[] text = CString.From(Encoding.UTF8.GetBytes(name)), request = new byte[headers + AttributeHeaderSize + Aligned(text.Length)];
-        MemoryMarshal.Write(request, new UnixDiag.nlmsghdr { nlmsg_len = (uint)request.Length, nlmsg_type = RTM_GETLINK, nlmsg_flags = UnixDiag.NLM_F_REQUEST });
-        MemoryMarshal.Write(request.AsSpan(headers), new UnixDiag.nlattr { nla_len = (ushort)(AttributeHeaderSize + text.Length), nla_type = IFLA_IFNAME });
+        UnixDiag.nlmsghdr header = new() { nlmsg_len = (uint)request.Length, nlmsg_type = RTM_GETLINK, nlmsg_flags = UnixDiag.NLM_F_REQUEST };
+        MemoryMarshal.Write(request, header);
+        UnixDiag.nlattr wanted = new() { nla_len = (ushort)(AttributeHeaderSize + text.Length), nla_type = IFLA_IFNAME };
+        MemoryMarshal.Write(request.AsSpan(headers), wanted);
         text.CopyTo(request, headers + AttributeHeaderSize);
         return Ask(request, name) is { } answer ? Parse(answer) : null;
     }
 
     private static byte[]? Ask(byte[] request, string name)
     {
-        using SafeFileHandle netlink = new((nint)Syscall.Check(
-            Syscall.Invoke(SyscallNumber.socket, UnixDiag.AF_NETLINK, UnixDiag.SOCK_RAW | UnixSocket.SOCK_CLOEXEC, NETLINK_ROUTE), "socket(NETLINK_ROUTE)"), true);
+        const int Type = UnixDiag.SOCK_RAW | UnixSocket.SOCK_CLOEXEC;
+        long opened = Syscall.Invoke(SyscallNumber.socket, UnixDiag.AF_NETLINK, Type, NETLINK_ROUTE);
+        using SafeFileHandle netlink = new((nint)Syscall.Check(opened, "socket(NETLINK_ROUTE)"), ownsHandle: true);
         if (!PacketSocket.TrySend(netlink, request))
         {
             throw new KernelException($"send(RTM_GETLINK, {name})", Errno.EPIPE);

@@ -5,7 +5,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
-/// <summary>Network devices whose other end is a file of /dev/net/tun: ioctl(2) as include/uapi/linux/if_tun.h has it, and of netdevice(7) what such devices are given.</summary>
+/// <summary>
+/// Network devices whose other end is a file of /dev/net/tun: ioctl(2) as include/uapi/linux/if_tun.h has it, and of netdevice(7) what such devices are given.
+/// </summary>
 internal static unsafe class TunDevice
 {
     public const int IFF_TUN = 1, IFF_TAP = 2, IFF_MULTI_QUEUE = 0x100, IFF_DETACH_QUEUE = 0x400, IFF_PERSIST = 0x800, IFF_NO_PI = 0x1000;
@@ -13,7 +15,7 @@ internal static unsafe class TunDevice
     public const int IFNAMSIZ = 16;
 
     /// <summary>What a device keeps of its flags besides its kind: IFF_NAPI, IFF_NAPI_FRAGS, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_ONE_QUEUE, IFF_VNET_HDR.</summary>
-    public const int TUN_FEATURES = 0x7130;
+    public const int Features = 0x7130;
 
     private const int TUNSETIFF = 0x400454ca, TUNSETOWNER = 0x400454cc, TUNSETGROUP = 0x400454ce, TUNSETSNDBUF = 0x400454d4, TUNSETVNETHDRSZ = 0x400454d8;
     private const int TUNSETQUEUE = 0x400454d9, TUNSETIFINDEX = 0x400454da, TUNGETDEVNETNS = 0x54e3, SIOCGSKNS = 0x894c;
@@ -34,11 +36,15 @@ internal static unsafe class TunDevice
         [FieldOffset(IFNAMSIZ)]
         public int ifr_mtu;
 
-        /// <summary>The family of a struct sockaddr.</summary>
         [FieldOffset(IFNAMSIZ)]
-        public ushort sa_family;
+        public sockaddr ifr_hwaddr;
+    }
 
-        [FieldOffset(IFNAMSIZ + 2)]
+    /// <summary>struct sockaddr.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct sockaddr
+    {
+        public ushort sa_family;
         public fixed byte sa_data[AddressSize];
     }
 
@@ -49,7 +55,9 @@ internal static unsafe class TunDevice
         public ulong filter;
     }
 
-    /// <summary>The device that a file is attached to, and its flags; null where there is none. IFF_NO_PI says nothing here: the same bit means that there is no filter.</summary>
+    /// <summary>
+    /// The device that a file is attached to, and its flags; null where there is none. IFF_NO_PI says nothing here: the same bit means that there is no filter.
+    /// </summary>
     public static (string Name, int Flags)? Attached(SafeFileHandle tun)
     {
         ifreq request = default;
@@ -123,8 +131,8 @@ internal static unsafe class TunDevice
         if (!address.IsEmpty)
         {
             ifreq wanted = Request(name);
-            wanted.sa_family = type;
-            address[..Math.Min(address.Length, AddressSize)].CopyTo(new Span<byte>(wanted.sa_data, AddressSize));
+            wanted.ifr_hwaddr.sa_family = type;
+            address[..Math.Min(address.Length, AddressSize)].CopyTo(new Span<byte>(wanted.ifr_hwaddr.sa_data, AddressSize));
             Control(socket, SIOCSIFHWADDR, (long)&wanted, $"ioctl(SIOCSIFHWADDR, {name})");
         }
 

@@ -41,6 +41,7 @@ public sealed class CheckpointTests
     [InlineData("aio", true)]
     [InlineData("bpf_maps", false)]
     [InlineData("user_faults", false)]
+    [InlineData("watched_memory", false)]
     [InlineData("identity", true)]
     [InlineData("limits", true)]
     [InlineData("mapping_policies", false)]

@@ -42,6 +42,19 @@ public sealed class UnsupportedFileTests
         Assert.Equal(s_links.Select(_ => found), Seen(target));
     }
 
+    [Fact]
+    public void Memory_is_not_left_alone_by_the_file_that_watches_over_it()
+    {
+        using Target target = Target.Start("watched_memory", "MARKS=1");
+        Refusal file = Assert.Single(new DumpOperation(Options(target, UnsupportedFiles.Fail)).Preflight());
+        Assert.Contains("userfaultfd", file.Subject);
+        Assert.Contains("UFFD_FEATURE_WP_UNPOPULATED", file.Reason);
+        Refusal memory = Assert.Single(new DumpOperation(Options(target, UnsupportedFiles.Close)).Preflight());
+        Assert.StartsWith("mapping ", memory.Subject);
+        Assert.Contains("registered with a userfaultfd", memory.Reason);
+        Assert.Equal("ok", target.Finish());
+    }
+
     private static DumpOptions Options(Target target, UnsupportedFiles choice) =>
         new() { Pid = target.Pid, ImagesDirectory = target.Images, UnsupportedFiles = choice };
 

@@ -48,6 +48,7 @@ internal static class KernelNames
         ["PR_TIMER_CREATE_RESTORE_IDS_ON"] = (1, "include/uapi/linux/prctl.h of 6.15"),
         ["PR_TIMER_CREATE_RESTORE_IDS_GET"] = (2, "include/uapi/linux/prctl.h of 6.15"),
         ["UFFD_FEATURE_WP_UNPOPULATED"] = (1 << 13, "include/uapi/linux/userfaultfd.h of 6.4"),
+        ["UFFD_FEATURE_POISON"] = (1 << 14, "include/uapi/linux/userfaultfd.h of 6.6"),
         ["UFFD_FEATURE_WP_ASYNC"] = (1 << 15, "include/uapi/linux/userfaultfd.h of 6.7"),
         ["IORING_SETUP_NO_MMAP"] = (1 << 14, "include/uapi/linux/io_uring.h of 6.5"),
         ["IORING_SETUP_NO_SQARRAY"] = (1 << 16, "include/uapi/linux/io_uring.h of 6.6"),

@@ -54,6 +54,7 @@ global using CriupsRingMappingEntry = CriuPS.Engine.Images.Schema.criups_ring_ma
 global using CriupsSchedEntry = CriuPS.Engine.Images.Schema.criups_sched_entry;
 global using CriupsThreadEntry = CriuPS.Engine.Images.Schema.criups_thread_entry;
 global using CriupsUserfaultEntry = CriuPS.Engine.Images.Schema.criups_userfault_entry;
+global using CriupsWatchedEntry = CriuPS.Engine.Images.Schema.criups_watched_entry;
 global using CriupsWaitEntry = CriuPS.Engine.Images.Schema.criups_wait_entry;
 global using DumpStatsEntry = CriuPS.Engine.Images.Schema.dump_stats_entry;
 global using EventfdFileEntry = CriuPS.Engine.Images.Schema.eventfd_file_entry;

@@ -7,9 +7,9 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
-/// The file end of a tun or tap device (drivers/net/tun.c, struct tun_file). TUNGETIFF tells the device that it is attached to, if any, and whether its queue takes
-/// part; the rest belongs to the device (<see cref="TunImages"/>). /dev/net/tun is opened again and attached by TUNSETIFF. In images it is two entries with one
-/// id: a file with a name, and this.
+/// The file end of a tun or tap device (drivers/net/tun.c, struct tun_file). TUNGETIFF tells the device that it is attached to, if any, and whether its
+/// queue takes part; the rest belongs to the device (<see cref="TunImages"/>). /dev/net/tun is opened again and attached by TUNSETIFF. In images it is two
+/// entries with one id: a file with a name, and this.
 /// </summary>
 internal sealed class TunFile : IFileKind
 {
@@ -29,11 +29,13 @@ internal sealed class TunFile : IFileKind
         (string Name, int Flags)? device = TunDevice.Attached(tun);
         using SafeFileHandle ours = OpenAt.Open("/proc/self/ns/net", Fcntl.O_RDONLY);
         ulong own = FileStatus.Of(ours).st_ino;
-        return TunDevice.NamespacesOf(tun, device is not null) != (own, own) ? ("it, or its network device, is in a network namespace that the tree does not live in", Remedy)
+        return TunDevice.NamespacesOf(tun, device is not null) != (own, own)
+                ? ("it, or its network device, is in a network namespace that the tree does not live in", Remedy)
             : device is not { } attached ? null
             : (attached.Flags & TunDevice.IFF_TAP) != 0 && TunDevice.HasFilter(tun)
                 ? ($"network device {attached.Name} has a filter, which the kernel does not give back", "let the program take it away (TUNDETACHFILTER)")
-            : HasProgram(file) ? ($"network device {attached.Name} has a BPF program or a filter of addresses, which the kernel does not give back", "let the program take it away")
+            : HasProgram(file)
+                ? ($"network device {attached.Name} has a BPF program or a filter of addresses, which the kernel does not give back", "let the program take it away")
             : null;
     }
 
@@ -101,7 +103,8 @@ internal sealed class TunFile : IFileKind
             int fd = row.FromIterator(types.OffsetOf("bpf_iter__task_file", "fd"));
             int context = row.FromObject(types.OffsetOf("file", "private_data"));
             int device = row.FromAddress(context, types.OffsetOf("tun_file", "tun"));
-            int steering = row.FromAddress(device, types.OffsetOf("tun_struct", "steering_prog")), filter = row.FromAddress(device, types.OffsetOf("tun_struct", "filter_prog"));
+            int steering = row.FromAddress(device, types.OffsetOf("tun_struct", "steering_prog"));
+            int filter = row.FromAddress(device, types.OffsetOf("tun_struct", "filter_prog"));
             int addresses = row.FromAddress(device, types.OffsetOf("tun_struct", "txflt", "count"));
             ulong[] found = row.Run("bpf_iter_task_file", file.Pid).First(r => (int)r[fd] == file.Fd);
             return (found[steering] | found[filter] | (uint)found[addresses]) != 0;

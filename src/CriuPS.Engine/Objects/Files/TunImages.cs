@@ -37,21 +37,24 @@ internal sealed class TunImages(ImageSet set)
             };
         }
 
-        int kept = (flags & (TunDevice.TUN_FEATURES & ~TunDevice.IFF_NO_PI)) | (tun.IsTap ? TunDevice.IFF_TAP : TunDevice.IFF_TUN)
+        int kept = (flags & (TunDevice.Features & ~TunDevice.IFF_NO_PI)) | (tun.IsTap ? TunDevice.IFF_TAP : TunDevice.IFF_TUN)
             | (tun.HasPacketInformation ? 0 : TunDevice.IFF_NO_PI) | (tun.IsPersistent ? TunDevice.IFF_PERSIST : 0);
         NetDeviceEntry device = new()
         {
             Type = NdType.Tun, Ifindex = (uint)link.Index, Mtu = link.Mtu, Flags = link.Flags, Name = file.Netdev, Address = ByteString.CopyFrom(link.Address),
             Tun = new TunLinkEntry
             {
-                Flags = (uint)kept, Owner = tun.Owner, Group = tun.Group, Vnethdr = (uint)TunDevice.HeaderSize(handle), Sndbuf = (uint)TunDevice.SendBuffer(handle),
+                Flags = (uint)kept, Owner = tun.Owner, Group = tun.Group,
+                Vnethdr = (uint)TunDevice.HeaderSize(handle), Sndbuf = (uint)TunDevice.SendBuffer(handle),
             },
         };
         (_devices ??= set.CreateWriter(ImageType.NetDev, file.NsId)).Write(device);
     }
 }
 
-/// <summary>The restore's half: a device that is still there is used, another one is made again, down to its number and address, by the first file that is attached to it.</summary>
+/// <summary>
+/// The restore's half: a device that is still there is used, another one is made again, down to its number and address, by the first file that is attached to it.
+/// </summary>
 /// <param name="set">The image set.</param>
 internal sealed class TunOpening(ImageSet set)
 {
@@ -93,7 +96,7 @@ internal sealed class TunOpening(ImageSet set)
             TunDevice.SetIndex(tun, (int)saved.Ifindex);
         }
 
-        TunDevice.Attach(tun, saved.Name, (int)saved.Tun.Flags & (TunDevice.TUN_FEATURES | TunDevice.IFF_TUN | TunDevice.IFF_TAP));
+        TunDevice.Attach(tun, saved.Name, (int)saved.Tun.Flags & (TunDevice.Features | TunDevice.IFF_TUN | TunDevice.IFF_TAP));
         if (isFirst)
         {
             TunDevice.SetSendBuffer(tun, (int)saved.Tun.Sndbuf);
@@ -113,7 +116,8 @@ internal sealed class TunOpening(ImageSet set)
     }
 
     /// <summary>Whether a device was made that must stay without its files; asked once for each.</summary>
-    public bool BecomesPersistent(TunfileEntry file) => Find(file) is { } saved && (saved.Tun.Flags & TunDevice.IFF_PERSIST) != 0 && _made.Remove(saved.Name);
+    public bool BecomesPersistent(TunfileEntry file) =>
+        Find(file) is { } saved && (saved.Tun.Flags & TunDevice.IFF_PERSIST) != 0 && _made.Remove(saved.Name);
 
     private static void Configure(SafeFileHandle tun, NetDeviceEntry saved)
     {

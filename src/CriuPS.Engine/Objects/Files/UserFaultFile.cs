@@ -2,33 +2,39 @@ using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
-/// A file of userfaultfd(2) that watches over no memory (struct userfaultfd_ctx). fdinfo tells its features; whose memory it belongs to, and whether it leaves out
-/// the kernel's own faults (UFFD_USER_MODE_ONLY), only a BPF program does. It belongs to the memory of whoever makes it, so that process makes it again.
+/// A file of userfaultfd(2) (struct userfaultfd_ctx). fdinfo tells its features; whose memory it belongs to, and whether it leaves out the kernel's own faults
+/// (UFFD_USER_MODE_ONLY), only a BPF program does. It belongs to the memory of whoever makes it, so that process makes it again, and registers with it what was
+/// (<see cref="WatchedMemory"/>). A task that waits for a page is woken by the freeze as by any signal, and faults again afterwards.
 /// </summary>
 internal sealed class UserFaultFile : IFileKind
 {
     /// <summary>What the kernel adds to the features when they have been agreed on (fs/userfaultfd.c, UFFD_FEATURE_INITIALIZED).</summary>
     private const ulong Agreed = 1UL << 31;
 
-    private readonly record struct State(ulong Features, bool UserModeOnly, int Maker);
+    private readonly record struct State(ulong Features, bool UserModeOnly, ulong Context, int Maker);
+
+    private static ReadOnlySpan<byte> Name => "anon_inode:[userfaultfd]"u8;
 
     public FdTypes Type => FdTypes.Ext;
 
-    public bool Recognizes(OpenFile file) => file.Link.Bytes.SequenceEqual("anon_inode:[userfaultfd]"u8);
+    public bool Recognizes(OpenFile file) => file.Link.Bytes.SequenceEqual(Name);
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
         const string Remedy = "close it before the dump";
         try
         {
-            return Waiting(file) != 0 ? ("faults wait at this userfaultfd", "let the program answer them")
-                : Find(file, tree).Maker == 0 ? ("it is a userfaultfd that was made by a process which does not have it any more", Remedy)
+            State state = Find(file, tree);
+            return state.Maker == 0 ? ("it is a userfaultfd that was made by a process which does not have it any more", Remedy)
+                : (state.Features & WatchedMemory.MarkingFeatures) != 0 && WatchedMemory.ContextsIn(state.Maker).ContainsValue(state.Context)
+                    ? ("it is a userfaultfd that may mark absent pages (UFFD_FEATURE_WP_UNPOPULATED, WP_ASYNC or POISON), and memory is registered with it", Remedy)
                 : null;
         }
         catch (CriuException e) when (BpfRow.IsUntold(e))
@@ -37,13 +43,35 @@ internal sealed class UserFaultFile : IFileKind
         }
     }
 
+    /// <summary>Why memory of a process cannot be dumped that is registered with a userfaultfd: that file must come back with it.</summary>
+    /// <param name="pid">The process.</param>
+    /// <param name="watched">Its memory.</param>
+    /// <param name="tree">All descriptors that are dumped together.</param>
+    public static IEnumerable<(Mapping Mapping, string Reason, string Remedy)> Objections(int pid, IReadOnlyList<Mapping> watched, TreeFiles tree)
+    {
+        const string Remedy = "let the program unregister it before the dump";
+        try
+        {
+            Dictionary<ulong, ulong> contexts = WatchedMemory.ContextsIn(pid);
+            HashSet<ulong> kept = [.. tree.OfProcess(pid).Where(f => f.Link.Bytes.SequenceEqual(Name) && !tree.IsReplaced(f)).Select(f => Context(f).Itself)];
+            return [.. watched.Where(m => !kept.Contains(contexts.GetValueOrDefault(m.Vma.Start)))
+                .Select(m => (m, "it is registered with a userfaultfd that the process does not have, or that is left out", Remedy))];
+        }
+        catch (CriuException e) when (BpfRow.IsUntold(e))
+        {
+            return [.. watched.Select(m => (m, $"it is registered with a userfaultfd of which the kernel does not tell: {e.Message}", Remedy))];
+        }
+    }
+
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
         State state = Find(file, images.Tree);
-        images.WriteOwn(new CriupsFileEntry
+        CriupsUserfaultEntry entry = new()
         {
-            Id = id, Userfault = new CriupsUserfaultEntry { Features = state.Features, UserModeOnly = state.UserModeOnly, Pid = (uint)state.Maker, Flags = (uint)file.FileFlags },
-        });
+            Features = state.Features, UserModeOnly = state.UserModeOnly, Pid = (uint)state.Maker, Flags = (uint)file.FileFlags,
+        };
+        WatchedMemory.Save(entry, state.Maker, state.Context);
+        images.WriteOwn(new CriupsFileEntry { Id = id, Userfault = entry });
         return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, handle, images.Tree) } };
     }
 
@@ -73,22 +101,20 @@ internal sealed class UserFaultFile : IFileKind
 
         program.Add($"dup3 to fd {descriptor.Fd}", SyscallNumber.dup3, made, descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0 ? Fcntl.O_CLOEXEC : 0);
         program.Add("close", SyscallNumber.close, made);
+        WatchedMemory.Restore(batch, saved, (int)descriptor.Fd);
         batch.Run();
         return true;
     }
 
-    // fs/userfaultfd.c, userfaultfd_show_fdinfo: "total:" counts those that have been read, too.
-    private static ulong Waiting(OpenFile file) => file.Info!.OtherNumber<ulong>("total"u8);
-
     private static State Find(OpenFile file, TreeFiles tree)
     {
-        (ulong features, ulong flags, ulong memory) = Context(file);
+        (ulong context, ulong features, ulong flags, ulong memory) = Context(file);
         int maker = tree.OfSameFile(file).Where(f => f.Link == file.Link && Context(f).Memory == memory && Kcmp.SameFile(f.Pid, f.Fd, file.Pid, file.Fd))
             .Select(f => f.Pid).FirstOrDefault(pid => MemoryOf(pid) == memory);
-        return new State(features, (flags & UserFault.UFFD_USER_MODE_ONLY) != 0, maker);
+        return new State(features, (flags & UserFault.UFFD_USER_MODE_ONLY) != 0, context, maker);
     }
 
-    private static (ulong Features, ulong Flags, ulong Memory) Context(OpenFile file)
+    private static (ulong Itself, ulong Features, ulong Flags, ulong Memory) Context(OpenFile file)
     {
         KernelTypes types = KernelTypes.Running;
         BpfRow row = new(words: 5);
@@ -98,7 +124,7 @@ internal sealed class UserFaultFile : IFileKind
         int flags = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "flags")), features = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "features"));
         int memory = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "mm"));
         ulong[] found = row.Run("bpf_iter_task_file", file.Pid).First(r => (int)r[fd] == file.Fd);
-        return ((uint)found[features], (uint)found[flags], found[memory]);
+        return (found[context], (uint)found[features], (uint)found[flags], found[memory]);
     }
 
     private static ulong MemoryOf(int pid)

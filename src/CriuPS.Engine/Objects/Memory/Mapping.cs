@@ -63,9 +63,9 @@ internal sealed class Mapping
             return null;
         }
 
-        if ((Flags & (VmFlags.UserFaultMissing | VmFlags.UserFaultWriteProtect | VmFlags.UserFaultMinor)) != 0)
+        if (WatchedMemory.Objection(this) is { } watched)
         {
-            return ("it is registered with userfaultfd", "let the program unregister it before the dump");
+            return watched;
         }
 
         if (_smaps.ProtectionKey != 0 && Vma.Protection != VmaProtection.Execute)

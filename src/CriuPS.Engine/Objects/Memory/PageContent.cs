@@ -156,7 +156,7 @@ internal static class PageContent
     }
 
     private static bool IsAlike(Mapping one, Mapping other) => HasOwnPages(one) == HasOwnPages(other)
-        && !IsWhole(one) && !IsWhole(other) && ((one.Flags ^ other.Flags) & VmFlags.MaybeGuard) == 0;
+        && !IsWhole(one) && !IsWhole(other) && ((one.Flags ^ other.Flags) & VmFlags.MaybeGuard) == 0 && WatchedMemory.Is(one) == WatchedMemory.Is(other);
 
     // The kernel does not count their pages as the process's own.
     private static bool IsWhole(Mapping mapping) => mapping.IsSpecial || mapping.IsAioRing;
@@ -172,7 +172,8 @@ internal static class PageContent
             return;
         }
 
-        PageCategories never = PageCategories.File | PageCategories.ZeroPage;
+        // A zero page is as good as none, except where somebody is told of pages that are not there.
+        PageCategories never = WatchedMemory.Is(first) ? PageCategories.File : PageCategories.File | PageCategories.ZeroPage;
         never |= (first.Flags & VmFlags.MaybeGuard) != 0 ? PageCategories.Guard : 0;
         PageQuery query = new(PageCategories.None, PageCategories.Present | PageCategories.Swapped, never, never);
         pageMap.Scan(first.Vma.Start, end, query, regions);
