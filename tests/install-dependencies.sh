@@ -3,13 +3,14 @@
 #   gcc, make, the C library's and the kernel's headers   the targets, and the comparison of structures with the headers
 #   gcc-multilib                                          32-bit targets
 #   python3, perl, gzip                                   programs that are checkpointed
+#   inotify-tools, sqlite3, nodejs, vim, less, liburing    more of them (tests/programs.ps1)
 #   crit, criu                                            decoding our images, and images of CRIU's own to read
 #   ip                                                    network devices of tun and tap files
 #   setpriv                                               tests as another user
 set -euo pipefail
 
 # command:package
-wanted=(gcc:gcc make:make python3:python3 perl:perl gzip:gzip ip:iproute2 setpriv:util-linux crit:criu criu:criu)
+wanted=(gcc:gcc make:make python3:python3 perl:perl gzip:gzip inotifywait:inotify-tools sqlite3:sqlite3 node:nodejs vim:vim less:less ip:iproute2 setpriv:util-linux crit:criu criu:criu)
 
 missing=()
 for pair in "${wanted[@]}"; do
@@ -17,6 +18,7 @@ for pair in "${wanted[@]}"; do
 done
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
 [[ -e /usr/lib32/crt1.o ]] || missing+=(gcc-multilib)
+[[ -e /usr/include/liburing.h ]] || missing+=(liburing-dev)
 [[ -e /usr/include/linux/ptrace.h ]] || missing+=(linux-libc-dev)
 if ((${#missing[@]} == 0)); then
     exit 0

@@ -6,7 +6,7 @@
 # It needs root, some minutes, and 2 GB in the folder for temporary files. One object for each program and user; at the end an error that names
 # those that failed.
 param(
-    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum,sqlite3,node',
+    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum,sqlite3,node,dd,inotifywait,daemon,loop,uring,editor',
     [int] $Rounds = 10,
     [string] $User = '0,12345'
 )
@@ -49,7 +49,7 @@ for (1 .. $#sorted) { $right = 0 if $sorted[$_ - 1] gt $sorted[$_] }
 open(my $r, ">", "$folder/result") or die; print $r $right ? "right" : "wrong"; close($r);
 '@
 
-# Adds numbers to a table with a log of its own (WAL) until it is told to stop; a reader holds its lock meanwhile.
+# Adds numbers to a table with a log of its own (WAL) until it is told to stop, fifty in a transaction, which holds a lock meanwhile.
 $sqlite = @'
 folder=$1
 {
@@ -57,9 +57,11 @@ folder=$1
     n=0
     while [ ! -e "$folder/stop" ]; do
         n=$((n + 1))
-        echo "BEGIN; INSERT INTO t VALUES($n, $((n * n))); COMMIT;"
-        [ $((n % 50)) -ne 0 ] || echo "SELECT count(*) FROM t;"
+        [ $((n % 50)) -ne 1 ] || echo "BEGIN IMMEDIATE;"
+        echo "INSERT INTO t VALUES($n, $((n * n)));"
+        [ $((n % 50)) -ne 0 ] || echo "COMMIT; SELECT count(*) FROM t;"
     done
+    [ $((n % 50)) -eq 0 ] || echo "COMMIT;"
     echo ".output $folder/result"
     echo "SELECT CASE WHEN count(*) = $n AND sum(square = n * n) = $n THEN 'right' ELSE 'wrong' END FROM t;"
 } | sqlite3 "$folder/base" >"$folder/progress"
@@ -126,6 +128,11 @@ function Start-Work {
         'perl' { $command = @('perl', '-e', $perl, $folder) }
         'sqlite3' { $command = @('sh', '-c', $sqlite, 'sqlite', $folder) }
         'node' { $command = @('node', '-e', $node, $folder) }
+        'dd' { $command = @('sh', '-c', "dd if=$work/large bs=100 status=none | dd of=$folder/out bs=150 status=none") }
+        'uring' { $command = @("$work/uring", "$work/numbers", $folder) }
+        'loop' { $command = @("$work/loop", $folder) }
+        'editor' { $command = @([string]$interpreter, "$PSScriptRoot/programs/editor.py", $folder) }
+        { $_ -in 'inotifywait', 'daemon' } { $command = @('sh', "$PSScriptRoot/programs/$Name.sh", $folder) }
         'gzip' { $command = @('sh', '-c', "exec gzip -9 <$work/large >$folder/out") }
         'sha256sum' { $command = @('sh', '-c', "exec sha256sum $work/sparse >$folder/out") }
         default { $command = @("$work/targets/$Name", "$folder/status") }
@@ -137,14 +144,14 @@ function Start-Work {
 function Get-Progress {
     param([string] $Name, $Run)
     switch ($Name) {
-        'gzip' { $file = [IO.FileInfo]::new("$($Run.Folder)/out"); if ($file.Exists -and $file.Length) { [string]$file.Length } }
+        { $_ -in 'gzip', 'dd' } { $file = [IO.FileInfo]::new("$($Run.Folder)/out"); if ($file.Exists -and $file.Length) { [string]$file.Length } }
         'sha256sum' {
             # It may not have opened its file yet.
             $lines = [IO.File]::Exists("/proc/$($Run.Id)/fdinfo/3") ? [IO.File]::ReadAllLines("/proc/$($Run.Id)/fdinfo/3") : @()
             foreach ($line in $lines) { if ($line -match '^pos:\s+([1-9]\d*)$') { $Matches[1] } }
         }
         'sqlite3' { $log = [IO.FileInfo]::new("$($Run.Folder)/base-wal"); if ($log.Exists) { [string]$log.LastWriteTimeUtc.Ticks } }
-        { $_ -in 'python3', 'perl', 'node' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
+        { $_ -in 'python3', 'perl', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
         default {
             $said = [IO.File]::Exists("$($Run.Folder)/status") ? [IO.File]::ReadAllText("$($Run.Folder)/status") : ''
             if ($said -match 'fail') { throw "$Name says: $said" }
@@ -167,11 +174,15 @@ function Assert-Result {
             & sh -c "gzip -dc $($Run.Folder)/out | cmp - $work/large"
             if ($LASTEXITCODE) { throw 'what gzip wrote is not the file' }
         }
+        'dd' {
+            & cmp "$($Run.Folder)/out" "$work/large"
+            if ($LASTEXITCODE) { throw 'what dd wrote is not the file' }
+        }
         'sha256sum' {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/out")
             if ($text -ne "$sparseHash  $work/sparse`n") { throw "sha256sum says '$text', expected $sparseHash" }
         }
-        { $_ -in 'python3', 'perl', 'sqlite3', 'node' } {
+        { $_ -in 'python3', 'perl', 'sqlite3', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor' } {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/result").TrimEnd()
             if ($text -ne 'right') { throw "the result of $Name is $text" }
         }
@@ -213,11 +224,17 @@ function Test-Program {
 }
 
 try {
-    if ($names -contains 'gzip') { New-LargeFile "$work/large" }
+    if ($names -contains 'gzip' -or $names -contains 'dd') { New-LargeFile "$work/large" }
     if ($names -contains 'sha256sum') {
         New-SparseFile "$work/sparse"
         $sparseHash = Get-Hash "$work/sparse"
     }
+    if ($names -contains 'uring') { & seq 300000 >"$work/numbers" }
+    foreach ($source in @('loop', 'uring') | Where-Object { $names -contains $_ }) {
+        & sh -c "gcc -std=gnu11 -O2 -pthread -o $work/$source $PSScriptRoot/programs/$source.c $($source -eq 'uring' ? '-luring' : '')"
+        if ($LASTEXITCODE) { throw "$source cannot be built" }
+    }
+
     & sh "$PSScriptRoot/targets/build.sh" "$work/targets"
     $failures = @()
     foreach ($name in $names) {
