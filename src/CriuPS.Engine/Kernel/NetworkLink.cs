@@ -32,26 +32,36 @@ internal sealed record NetworkLink(int Index, ushort Type, uint Flags, uint Mtu,
 
     /// <summary>The device with a name; null where there is none.</summary>
     /// <exception cref="KernelException">The kernel does not tell.</exception>
-    public static NetworkLink? Find(string name)
+    public static NetworkLink? Find(string name) => Find(0, CString.From(Encoding.UTF8.GetBytes(name)), name);
+
+    /// <summary>The device with a number; null where there is none.</summary>
+    /// <exception cref="KernelException">The kernel does not tell.</exception>
+    public static NetworkLink? Find(int index) => Find(index, [], $"device {index}");
+
+    private static NetworkLink? Find(int index, byte[] name, string shown)
     {
-        int headers = Marshal.SizeOf<UnixDiag.nlmsghdr>() + Marshal.SizeOf<ifinfomsg>();
-        byte[] text = CString.From(Encoding.UTF8.GetBytes(name)), request = new byte[headers + AttributeHeaderSize + Aligned(text.Length)];
-        UnixDiag.nlmsghdr header = new() { nlmsg_len = (uint)request.Length, nlmsg_type = RTM_GETLINK, nlmsg_flags = UnixDiag.NLM_F_REQUEST };
-        MemoryMarshal.Write(request, header);
-        UnixDiag.nlattr wanted = new() { nla_len = (ushort)(AttributeHeaderSize + text.Length), nla_type = IFLA_IFNAME };
-        MemoryMarshal.Write(request.AsSpan(headers), wanted);
-        text.CopyTo(request, headers + AttributeHeaderSize);
-        return Ask(request, name) is { } answer ? Parse(answer) : null;
+        int header = Marshal.SizeOf<UnixDiag.nlmsghdr>(), size = header + Marshal.SizeOf<ifinfomsg>(), attribute = AttributeHeaderSize + name.Length;
+        byte[] request = new byte[size + (name.Length > 0 ? Aligned(attribute) : 0)];
+        MemoryMarshal.Write(
+            request, new UnixDiag.nlmsghdr { nlmsg_len = (uint)request.Length, nlmsg_type = RTM_GETLINK, nlmsg_flags = UnixDiag.NLM_F_REQUEST });
+        MemoryMarshal.Write(request.AsSpan(header), new ifinfomsg { ifi_index = index });
+        if (name.Length > 0)
+        {
+            MemoryMarshal.Write(request.AsSpan(size), new UnixDiag.nlattr { nla_len = (ushort)attribute, nla_type = IFLA_IFNAME });
+            name.CopyTo(request, size + AttributeHeaderSize);
+        }
+
+        return Ask(request, shown) is { } answer ? Parse(answer) : null;
     }
 
-    private static byte[]? Ask(byte[] request, string name)
+    private static byte[]? Ask(byte[] request, string shown)
     {
         const int Type = UnixDiag.SOCK_RAW | UnixSocket.SOCK_CLOEXEC;
         long opened = Syscall.Invoke(SyscallNumber.socket, UnixDiag.AF_NETLINK, Type, NETLINK_ROUTE);
         using SafeFileHandle netlink = new((nint)Syscall.Check(opened, "socket(NETLINK_ROUTE)"), ownsHandle: true);
         if (!PacketSocket.TrySend(netlink, request))
         {
-            throw new KernelException($"send(RTM_GETLINK, {name})", Errno.EPIPE);
+            throw new KernelException($"send(RTM_GETLINK, {shown})", Errno.EPIPE);
         }
 
         byte[] answer = new byte[AnswerSize];
@@ -63,7 +73,7 @@ internal sealed record NetworkLink(int Index, ushort Type, uint Flags, uint Mtu,
         }
 
         int errno = -MemoryMarshal.Read<int>(answer.AsSpan(Marshal.SizeOf<UnixDiag.nlmsghdr>()));
-        return errno == Errno.ENODEV ? null : throw new KernelException($"RTM_GETLINK of {name}", errno);
+        return errno == Errno.ENODEV ? null : throw new KernelException($"RTM_GETLINK of {shown}", errno);
     }
 
     private static NetworkLink Parse(ReadOnlySpan<byte> message)

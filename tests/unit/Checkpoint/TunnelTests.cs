@@ -28,21 +28,24 @@ public sealed class TunnelTests
             while kill -0 $pid 2>/dev/null; do sleep 0.05; done
             links
         }
+        end() { kill -KILL $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done; }
 
         """;
 
     [Theory]
     [InlineData("dump; links | cut -d: -f1; restore", "crtap\nready\nok")]
     [InlineData("dump; ip link del crtap; restore; dump; restore", "ready\nok")]
-    [InlineData("dump; ip link del crtap; restore; kill -KILL $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done; links | cut -d: -f1; restore", "crtap\nready\nok")]
+    [InlineData("dump; ip link del crtap; restore; end; links | cut -d: -f1; restore", "crtap\nready\nok")]
     public void Devices_and_their_files_come_back(string steps, string said) => Assert.Equal(said, Run($"{steps}; finish"));
 
     [Theory]
     [InlineData("ip tuntap add dev crtun mode tap", "crtun")]
     [InlineData("ip tuntap add dev crqueues mode tun", "crqueues")]
-    public void A_device_of_another_kind_by_that_name_is_an_error_before_anything_is_started(string change, string name)
+    [InlineData("ip link add other index 2 type bridge", "crtun", "other")]
+    public void A_name_or_number_that_another_device_has_is_an_error_before_anything_is_started(string change, string name, string? added = null)
     {
-        string said = Run($"dump; {change}; $criu restore -d -D images -v1 2>&1; echo $?; [ -e /proc/$pid ] && echo started; ip link del {name}; restore; finish");
+        const string Try = "$criu restore -d -D images -v1 2>&1; echo $?; [ -e /proc/$pid ] && echo started";
+        string said = Run($"dump; {change}; {Try}; ip link del {added ?? name}; restore; finish");
         Assert.Contains($"network device {name}", said);
         Assert.EndsWith("\n1\nready\nok", said);
     }
@@ -59,7 +62,8 @@ public sealed class TunnelTests
     {
         using TemporaryDirectory folder = new();
         string script = $"cd {folder.Path}\ncriu={RpcServer.Program}\n{Functions}{environment} begin {Target.PathOf("tunnels")}\n{steps}\n";
-        using Process run = Process.Start(new ProcessStartInfo("unshare", ["-n", "bash", "-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        ProcessStartInfo start = new("unshare", ["-n", "bash", "-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process run = Process.Start(start)!;
         Task<string> output = run.StandardOutput.ReadToEndAsync(), error = run.StandardError.ReadToEndAsync();
         Assert.True(run.WaitForExit(TimeSpan.FromSeconds(60)), "it does not end");
         Assert.True(run.ExitCode == 0, $"{output.Result}\n{error.Result}");

@@ -9,7 +9,8 @@ namespace CriuPS.Tests.Checkpoint;
 /// <summary>Open files that cannot be saved: they are named before anything is touched, or something else takes their places.</summary>
 public sealed class UnsupportedFileTests
 {
-    private static readonly string[] s_links = ["anon_inode:[perf_event]", "anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:btf", "anon_inode:bpf-map"];
+    private static readonly string[] s_links =
+        ["anon_inode:[perf_event]", "anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:btf", "anon_inode:bpf-map"];
 
     [Fact]
     public void Each_is_named_with_process_number_and_link()

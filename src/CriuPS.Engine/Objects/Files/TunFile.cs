@@ -24,7 +24,7 @@ internal sealed class TunFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        const string Remedy = "close it before the dump";
+        const string Remedy = "close it before the dump", NotTold = "which the kernel does not give back";
         using SafeFileHandle process = PidFd.Open(file.Pid), tun = PidFd.GetFd(process, file.Fd);
         (string Name, int Flags)? device = TunDevice.Attached(tun);
         using SafeFileHandle ours = OpenAt.Open("/proc/self/ns/net", Fcntl.O_RDONLY);
@@ -33,9 +33,9 @@ internal sealed class TunFile : IFileKind
                 ? ("it, or its network device, is in a network namespace that the tree does not live in", Remedy)
             : device is not { } attached ? null
             : (attached.Flags & TunDevice.IFF_TAP) != 0 && TunDevice.HasFilter(tun)
-                ? ($"network device {attached.Name} has a filter, which the kernel does not give back", "let the program take it away (TUNDETACHFILTER)")
+                ? ($"network device {attached.Name} has a filter, {NotTold}", "let the program take it away (TUNDETACHFILTER)")
             : HasProgram(file)
-                ? ($"network device {attached.Name} has a BPF program or a filter of addresses, which the kernel does not give back", "let the program take it away")
+                ? ($"network device {attached.Name} has a BPF program or a filter of addresses, {NotTold}", "let the program take it away")
             : null;
     }
 

@@ -53,7 +53,8 @@ internal sealed class TunImages(ImageSet set)
 }
 
 /// <summary>
-/// The restore's half: a device that is still there is used, another one is made again, down to its number and address, by the first file that is attached to it.
+/// The restore's half: a device that is still there is used, another one is made again, down to its number and address, by the first file that is attached
+/// to it.
 /// </summary>
 /// <param name="set">The image set.</param>
 internal sealed class TunOpening(ImageSet set)
@@ -79,6 +80,10 @@ internal sealed class TunOpening(ImageSet set)
             {
                 throw Conflict(saved, $"the name of network device {saved.Name} has been given to another one, or somebody uses it");
             }
+        }
+        else if (NetworkLink.Find((int)saved.Ifindex) is not null)
+        {
+            throw Conflict(saved, $"the number {saved.Ifindex} of network device {saved.Name} has been given to another one");
         }
     }
 
@@ -144,14 +149,19 @@ internal sealed class TunOpening(ImageSet set)
 
         if (!_byNamespace.TryGetValue(file.NsId, out Dictionary<string, NetDeviceEntry>? devices))
         {
-            devices = _byNamespace[file.NsId] = set.ReadAll<NetDeviceEntry>(ImageType.NetDev, file.NsId).DistinctBy(d => d.Name).ToDictionary(d => d.Name);
+            IEnumerable<NetDeviceEntry> all = set.ReadAll<NetDeviceEntry>(ImageType.NetDev, file.NsId);
+            devices = _byNamespace[file.NsId] = all.DistinctBy(d => d.Name).ToDictionary(d => d.Name);
         }
 
-        return devices.TryGetValue(file.Netdev, out NetDeviceEntry? saved) && saved.Tun is not null && Encoding.UTF8.GetByteCount(saved.Name) < TunDevice.IFNAMSIZ
-            ? saved
+        bool isSound = devices.TryGetValue(file.Netdev, out NetDeviceEntry? saved) && saved.Tun is not null
+            && Encoding.UTF8.GetByteCount(saved.Name) < TunDevice.IFNAMSIZ;
+        return isSound
+            ? saved!
             : throw new ImageException(ImageException.MalformedEntry, ImageType.NetDev.FileName(file.NsId), 0, $"it lacks the tun device {file.Netdev}");
     }
 
-    private static CriuException Conflict(NetDeviceEntry saved, string reason) =>
-        new("NetworkDeviceInUse", CriuErrorKind.AlreadyExists, reason) { Subject = saved.Name, Remedy = "delete that network device, or end the program that uses it" };
+    private static CriuException Conflict(NetDeviceEntry saved, string reason) => new("NetworkDeviceInUse", CriuErrorKind.AlreadyExists, reason)
+    {
+        Subject = saved.Name, Remedy = "delete that network device, or end the program that uses it",
+    };
 }

@@ -34,7 +34,7 @@ internal sealed class UserFaultFile : IFileKind
             State state = Find(file, tree);
             return state.Maker == 0 ? ("it is a userfaultfd that was made by a process which does not have it any more", Remedy)
                 : (state.Features & WatchedMemory.MarkingFeatures) != 0 && WatchedMemory.ContextsIn(state.Maker).ContainsValue(state.Context)
-                    ? ("it is a userfaultfd that may mark absent pages (UFFD_FEATURE_WP_UNPOPULATED, WP_ASYNC or POISON), and memory is registered with it", Remedy)
+                    ? ("it is a userfaultfd with memory, whose absent pages may be marked (UFFD_FEATURE_WP_UNPOPULATED, WP_ASYNC or POISON)", Remedy)
                 : null;
         }
         catch (CriuException e) when (BpfRow.IsUntold(e))
@@ -53,7 +53,8 @@ internal sealed class UserFaultFile : IFileKind
         try
         {
             Dictionary<ulong, ulong> contexts = WatchedMemory.ContextsIn(pid);
-            HashSet<ulong> kept = [.. tree.OfProcess(pid).Where(f => f.Link.Bytes.SequenceEqual(Name) && !tree.IsReplaced(f)).Select(f => Context(f).Itself)];
+            IEnumerable<OpenFile> files = tree.OfProcess(pid).Where(f => f.Link.Bytes.SequenceEqual(Name) && !tree.IsReplaced(f));
+            HashSet<ulong> kept = [.. files.Select(f => Context(f).Itself)];
             return [.. watched.Where(m => !kept.Contains(contexts.GetValueOrDefault(m.Vma.Start)))
                 .Select(m => (m, "it is registered with a userfaultfd that the process does not have, or that is left out", Remedy))];
         }
