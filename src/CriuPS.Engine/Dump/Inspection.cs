@@ -94,10 +94,15 @@ internal sealed class Inspection
         return inspection;
     }
 
-    /// <summary>Whether it has a descriptor of a kind that most often stops a dump: neither path nor pipe nor one of the kernel's unnamed files.</summary>
-    public static bool HasDoubtfulFile(ProcDirectory proc) =>
-        proc.ListNumbers("fd").Any(fd => proc.TryReadLinkText($"fd/{fd}", out _) is { } link
+    /// <summary>
+    /// Whether it has, among its first descriptors, one of a kind that most often stops a dump: neither path nor pipe nor one of the kernel's unnamed files.
+    /// </summary>
+    public static bool HasDoubtfulFile(ProcDirectory proc)
+    {
+        const int Glanced = 64;
+        return proc.ListFirstNumbers("fd", Glanced).Any(fd => proc.TryReadLinkText("fd/", fd, out _) is { } link
             && !link.StartsWith("/"u8) && !link.StartsWith("pipe:["u8) && !link.StartsWith("anon_inode:"u8));
+    }
 
     private void LookAtProcess(bool frozen)
     {

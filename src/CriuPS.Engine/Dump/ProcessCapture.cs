@@ -90,7 +90,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     }
 
     private ProcStatus[] Statuses(ProcStatus leader) => Workers.Map(
-        frozen.Tasks, task => task == frozen.Leader ? leader : frozen.Proc.Parse($"task/{task.Tid}/status", ProcStatus.Parse, atOnce: true));
+        frozen.Tasks, task => task == frozen.Leader ? leader : ProcStatus.ReadTask(frozen.Proc, task.Tid));
 
     private void SaveCore(TaskDump task, RestartBlocks? blocks)
     {

@@ -7,15 +7,23 @@ internal static class FileRead
 {
     /// <summary>Reads at the descriptor's own position.</summary>
     /// <returns>The number of bytes, 0 at the end, or minus an errno.</returns>
-    public static unsafe long Read(SafeFileHandle file, Span<byte> buffer)
+    public static long Read(SafeFileHandle file, Span<byte> buffer)
     {
         using var hold = new DescriptorHold(file);
+        return Read(hold.Number, buffer);
+    }
+
+    /// <inheritdoc cref="Read(SafeFileHandle, Span{byte})"/>
+    public static long Read(in BorrowedDescriptor file, Span<byte> buffer) => Read(file.Number, buffer);
+
+    private static unsafe long Read(int file, Span<byte> buffer)
+    {
         fixed (byte* target = buffer)
         {
             long result;
             do
             {
-                result = Syscall.Invoke(SyscallNumber.read, hold.Number, (long)target, buffer.Length);
+                result = Syscall.Invoke(SyscallNumber.read, file, (long)target, buffer.Length);
             }
             while (result == -Errno.EINTR);
             return result;

@@ -10,7 +10,7 @@ internal static unsafe class FileStatus
     public const uint S_IFMT = 0xf000, S_IFSOCK = 0xc000, S_IFLNK = 0xa000, S_IFREG = 0x8000, S_IFBLK = 0x6000, S_IFDIR = 0x4000;
     public const uint S_IFCHR = 0x2000, S_IFIFO = 0x1000;
 
-    private const int AT_EMPTY_PATH = 0x1000, AT_SYMLINK_NOFOLLOW = 0x100, AT_FDCWD = -100;
+    private const int AT_SYMLINK_NOFOLLOW = 0x100, AT_FDCWD = -100;
 
     /// <summary>struct stat of x86-64 (arch/x86/include/uapi/asm/stat.h).</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -40,11 +40,17 @@ internal static unsafe class FileStatus
 
     public static stat Of(SafeFileHandle handle)
     {
-        byte empty = 0;
+        using DescriptorHold hold = new(handle);
+        return Of(hold.Number);
+    }
+
+    /// <inheritdoc cref="Of(SafeFileHandle)"/>
+    public static stat Of(in BorrowedDescriptor file) => Of(file.Number);
+
+    private static stat Of(int descriptor)
+    {
         stat status;
-        Syscall.Check(
-            Syscall.Invoke(SyscallNumber.newfstatat, handle.DangerousGetHandle(), (long)&empty, (long)&status, AT_EMPTY_PATH),
-            "fstat");
+        Syscall.Check(Syscall.Invoke(SyscallNumber.fstat, descriptor, (long)&status), "fstat");
         return status;
     }
 

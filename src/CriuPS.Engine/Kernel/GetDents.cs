@@ -8,6 +8,9 @@ internal static class GetDents
     /// <summary>Where the name starts in struct linux_dirent64: d_ino 8, d_off 8, d_reclen 2, d_type 1.</summary>
     private const int NameOffset = 19;
 
+    /// <summary>Bytes of an entry with a name of no more than four digits: entries are multiples of eight bytes.</summary>
+    public const int ShortEntry = 24;
+
     /// <summary>Where the entry's length is in struct linux_dirent64.</summary>
     private const int LengthOffset = 16;
 

@@ -27,6 +27,15 @@ internal static class OpenAt
         return errno == 0 ? new SafeFileHandle((nint)result, ownsHandle: true) : null;
     }
 
+    /// <summary>Opens a path for the length of a block.</summary>
+    /// <inheritdoc cref="TryOpen"/>
+    public static BorrowedDescriptor Borrow(SafeFileHandle? directory, ReadOnlySpan<byte> path, int flags, out int errno)
+    {
+        long result = directory is null ? Invoke(AT_FDCWD, path, flags) : InvokeIn(directory, path, flags);
+        errno = Syscall.IsError(result) ? (int)-result : 0;
+        return new BorrowedDescriptor((int)result);
+    }
+
     /// <summary>Opens an absolute path.</summary>
     /// <exception cref="KernelException">It cannot be opened.</exception>
     public static SafeFileHandle Open(string path, int flags) =>

@@ -16,6 +16,15 @@ internal static class PidFd
                 () => $"pidfd_getfd(fd {fd})"),
             ownsHandle: true);
 
+    /// <summary>A duplicate of another process's descriptor for the length of a block; none where it has no such descriptor any more.</summary>
+    /// <exception cref="Errors.KernelException">The process has ended, or may not be looked into.</exception>
+    public static BorrowedDescriptor Borrow(SafeFileHandle pidfd, int fd)
+    {
+        using DescriptorHold hold = new(pidfd);
+        long result = Syscall.Invoke(SyscallNumber.pidfd_getfd, hold.Number, fd, 0);
+        return result == -Errno.EBADF ? new BorrowedDescriptor(-1) : new BorrowedDescriptor((int)Syscall.Check(result, "pidfd_getfd"));
+    }
+
     public static void SendSignal(SafeFileHandle pidfd, int signal) =>
         Syscall.Check(
             Syscall.Invoke(SyscallNumber.pidfd_send_signal, pidfd.DangerousGetHandle(), signal, 0, 0),

@@ -9,11 +9,11 @@ namespace CriuPS.Engine.Proc;
 /// </summary>
 public sealed class FdInfo
 {
-    private readonly List<FileLock> _locks = [];
-    private readonly List<EpollTarget> _epollTargets = [];
-    private readonly List<InotifyWatch> _inotifyWatches = [];
-    private readonly List<FanotifyMark> _fanotifyMarks = [];
-    private readonly List<OsText> _otherLines = [];
+    private List<FileLock>? _locks;
+    private List<EpollTarget>? _epollTargets;
+    private List<InotifyWatch>? _inotifyWatches;
+    private List<FanotifyMark>? _fanotifyMarks;
+    private List<OsText>? _otherLines;
 
     private FdInfo()
     {
@@ -32,7 +32,7 @@ public sealed class FdInfo
     public ulong? Inode { get; private set; }
 
     /// <summary>Locks held through this open file, and by the process on the same file.</summary>
-    public IReadOnlyList<FileLock> Locks => _locks;
+    public IReadOnlyList<FileLock> Locks => _locks ?? (IReadOnlyList<FileLock>)[];
 
     /// <summary>For an eventfd.</summary>
     public EventFdState? EventFd { get; private set; }
@@ -47,25 +47,25 @@ public sealed class FdInfo
     public PidFdState? PidFd { get; private set; }
 
     /// <summary>For an epoll instance: what it watches.</summary>
-    public IReadOnlyList<EpollTarget> EpollTargets => _epollTargets;
+    public IReadOnlyList<EpollTarget> EpollTargets => _epollTargets ?? (IReadOnlyList<EpollTarget>)[];
 
     /// <summary>For an inotify instance: what it watches, the latest first.</summary>
-    public IReadOnlyList<InotifyWatch> InotifyWatches => _inotifyWatches;
+    public IReadOnlyList<InotifyWatch> InotifyWatches => _inotifyWatches ?? (IReadOnlyList<InotifyWatch>)[];
 
     /// <summary>For a fanotify group.</summary>
     public FanotifyGroup? Fanotify { get; private set; }
 
     /// <summary>For a fanotify group: its marks.</summary>
-    public IReadOnlyList<FanotifyMark> FanotifyMarks => _fanotifyMarks;
+    public IReadOnlyList<FanotifyMark> FanotifyMarks => _fanotifyMarks ?? (IReadOnlyList<FanotifyMark>)[];
 
     /// <summary>Lines of other kinds (terminals, tun devices, BPF, io_uring, …), as they are.</summary>
-    public IReadOnlyList<OsText> OtherLines => _otherLines;
+    public IReadOnlyList<OsText> OtherLines => _otherLines ?? (IReadOnlyList<OsText>)[];
 
     /// <summary>Reads the information of a descriptor.</summary>
     /// <param name="directory">The process.</param>
     /// <param name="fd">The descriptor's number; <c>ProcFileMissing</c> if it is not open.</param>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    public static FdInfo Read(ProcDirectory directory, int fd) => directory.Parse($"fdinfo/{fd}", Parse, atOnce: true);
+    public static FdInfo Read(ProcDirectory directory, int fd) => directory.ParseNumbered("fdinfo/", fd, Parse);
 
     /// <summary>Parses the text of an fdinfo file.</summary>
     /// <exception cref="Errors.CriuException"><c>MalformedProc</c>.</exception>
@@ -80,7 +80,7 @@ public sealed class FdInfo
             ReadOnlySpan<byte> whole = line.Rest;
             if (!info.TakeWatch(ref line) && !info.TakeValue(ref line, ref cursor))
             {
-                info._otherLines.Add(new OsText(whole));
+                (info._otherLines ??= []).Add(new OsText(whole));
             }
         }
 
@@ -90,7 +90,7 @@ public sealed class FdInfo
     /// <summary>The value of a line of <see cref="OtherLines"/>, e.g. that of <c>tty-index</c>; null if there is none.</summary>
     public OsText? FindOther(ReadOnlySpan<byte> key)
     {
-        foreach (OsText line in _otherLines)
+        foreach (OsText line in OtherLines)
         {
             if (line.StartsWith(key) && line.Length > key.Length && line.Bytes[key.Length] == ':')
             {
@@ -128,15 +128,15 @@ public sealed class FdInfo
     {
         if (line.TryTake("lock:"u8))
         {
-            _locks.Add(FileLock.ParseLine(line));
+            (_locks ??= []).Add(FileLock.ParseLine(line));
         }
         else if (line.TryTake("tfd:"u8))
         {
-            _epollTargets.Add(EpollTarget.ParseLine(line));
+            (_epollTargets ??= []).Add(EpollTarget.ParseLine(line));
         }
         else if (line.TryTake("inotify wd:"u8))
         {
-            _inotifyWatches.Add(InotifyWatch.ParseLine(line));
+            (_inotifyWatches ??= []).Add(InotifyWatch.ParseLine(line));
         }
         else if (line.TryTake("fanotify flags:"u8))
         {
@@ -144,7 +144,7 @@ public sealed class FdInfo
         }
         else if (line.TryTake("fanotify "u8))
         {
-            _fanotifyMarks.Add(FanotifyMark.ParseLine(line));
+            (_fanotifyMarks ??= []).Add(FanotifyMark.ParseLine(line));
         }
         else
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
@@ -13,6 +14,9 @@ public sealed class ProcDirectory : IDisposable
 {
     /// <summary>The kernel never gives a longer link: do_proc_readlink formats into one page.</summary>
     private const int LongestLink = 4096;
+
+    /// <summary>Of the paths below a directory: <c>map_files/</c> and two addresses is the longest.</summary>
+    private const int LongestPath = 64;
 
     private readonly SafeFileHandle _directory;
 
@@ -77,8 +81,28 @@ public sealed class ProcDirectory : IDisposable
     /// <exception cref="KernelException">It may not be read.</exception>
     public T Parse<T>(string file, ProcParser<T> parser, bool atOnce = false)
     {
-        using SafeFileHandle handle = Open(file, OpenAt.O_RDONLY);
-        return ProcFile.Parse(handle, new ProcSource($"{Path}/{file}", Pid), parser, errno => Failure("read", file, errno), atOnce);
+        return ReadRecord(CString.From(file, stackalloc byte[LongestPath]), new ProcSource(Path, Pid) { File = file }, parser, atOnce);
+    }
+
+    /// <summary>Reads a file of one record whose path ends with a number and parses it.</summary>
+    /// <typeparam name="T">The record.</typeparam>
+    /// <param name="prefix">Path below the directory up to the number, e.g. <c>fdinfo/</c>.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="parser">Turns the text into the record.</param>
+    /// <inheritdoc cref="Parse{T}"/>
+    internal T ParseNumbered<T>(string prefix, int number, ProcParser<T> parser) =>
+        ReadRecord(CString.From(prefix, number, stackalloc byte[LongestPath]), new ProcSource(Path, Pid) { File = prefix, Number = number }, parser, atOnce: true);
+
+    private T ReadRecord<T>(ReadOnlySpan<byte> path, ProcSource source, ProcParser<T> parser, bool atOnce)
+    {
+        using BorrowedDescriptor file = OpenAt.Borrow(_directory, path, OpenAt.O_RDONLY, out int errno);
+        if (errno != 0)
+        {
+            throw Failure("openat", $"{source.File}{source.Number}", errno);
+        }
+
+        T record = ProcFile.Parse(file, source, parser, atOnce, out errno);
+        return errno == 0 ? record : throw Failure("read", $"{source.File}{source.Number}", errno);
     }
 
     /// <summary>Reads a file's bytes as they are.</summary>
@@ -99,10 +123,20 @@ public sealed class ProcDirectory : IDisposable
 
     /// <summary>As <see cref="ReadLinkText"/>; null and the kernel's error number where there is no link, or no leave to read it.</summary>
     /// <exception cref="CriuException"><c>ProcessGone</c>.</exception>
-    public OsText? TryReadLinkText(string link, out int errno)
+    public OsText? TryReadLinkText(string link, out int errno) => TryReadLinkText(CString.From(link, stackalloc byte[LongestPath]), out errno);
+
+    /// <summary>As <see cref="TryReadLinkText(string, out int)"/>, of a link whose path ends with a number.</summary>
+    /// <param name="prefix">Path below the directory up to the number, e.g. <c>fd/</c>.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="errno">Zero, or why there is no text.</param>
+    internal OsText? TryReadLinkText(string prefix, int number, out int errno) =>
+        TryReadLinkText(CString.From(prefix, number, stackalloc byte[LongestPath]), out errno);
+
+    [SkipLocalsInit]
+    private OsText? TryReadLinkText(ReadOnlySpan<byte> path, out int errno)
     {
         Span<byte> text = stackalloc byte[LongestLink];
-        long result = ReadLink.Read(_directory, CString.From(link), text);
+        long result = ReadLink.Read(_directory, path, text);
         errno = Syscall.IsError(result) ? (int)-result : 0;
         if (errno is Errno.ENOENT or Errno.ESRCH && !Exists)
         {
@@ -113,7 +147,7 @@ public sealed class ProcDirectory : IDisposable
     }
 
     /// <summary>stat(2) of what is below the directory, links followed; false with the errno where there is nothing.</summary>
-    internal bool TryStat(string file, out FileStatus.stat status, out int errno) => FileStatus.TryOf(_directory, CString.From(file), out status, out errno);
+    internal bool TryStat(string file, out FileStatus.stat status, out int errno) => FileStatus.TryOf(_directory, CString.From(file, stackalloc byte[LongestPath]), out status, out errno);
 
     /// <summary>The entries of a directory below this one, <c>.</c> and <c>..</c> left out, in the kernel's order.</summary>
     /// <inheritdoc cref="Parse{T}"/>
@@ -122,7 +156,26 @@ public sealed class ProcDirectory : IDisposable
     /// <summary>The entries of a directory whose entries are numbers (<c>fd</c>, <c>task</c>), in the kernel's order.</summary>
     /// <inheritdoc cref="Parse{T}"/>
     public List<int> ListNumbers(string subdirectory) =>
-        List(subdirectory, static (name, source) => new ProcCursor(name, source).SmallDecimal("a number"));
+        List(subdirectory, ParseNumber);
+
+    private static int ParseNumber(ReadOnlySpan<byte> name, ProcSource source) => new ProcCursor(name, source).SmallDecimal("a number");
+
+    /// <summary>The first entries of a directory whose entries are numbers: about as many as are wanted, as far as one call gives them.</summary>
+    /// <inheritdoc cref="Parse{T}"/>
+    internal List<int> ListFirstNumbers(string subdirectory, int wanted)
+    {
+        List<int> numbers = [];
+        using SafeFileHandle handle = Open(subdirectory, OpenAt.O_RDONLY | OpenAt.O_DIRECTORY);
+        Span<byte> buffer = new byte[GetDents.ShortEntry * wanted];
+        long length = GetDents.Read(handle, buffer);
+        if (Syscall.IsError(length))
+        {
+            throw Failure("getdents64", subdirectory, (int)-length);
+        }
+
+        ProcFile.AddNames(buffer[..(int)length], numbers, ParseNumber, new ProcSource(Path, Pid) { File = subdirectory });
+        return numbers;
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _directory.Dispose();
@@ -160,7 +213,7 @@ public sealed class ProcDirectory : IDisposable
     private List<T> List<T>(string subdirectory, ProcParser<T> parser)
     {
         using SafeFileHandle handle = Open(subdirectory, OpenAt.O_RDONLY | OpenAt.O_DIRECTORY);
-        var source = new ProcSource($"{Path}/{subdirectory}", Pid);
+        var source = new ProcSource(Path, Pid) { File = subdirectory };
         return ProcFile.List(handle, source, parser, errno => Failure("getdents64", subdirectory, errno));
     }
 

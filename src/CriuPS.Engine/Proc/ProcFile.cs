@@ -14,9 +14,9 @@ internal static class ProcFile
     /// <param name="file">The file, at its start.</param>
     /// <param name="source">Its name, for the parser.</param>
     /// <param name="parser">Turns the text into a record.</param>
-    /// <param name="failure">Makes the exception for an errno of read(2).</param>
     /// <param name="atOnce">Whether one read gives all that fits: the file has one record (fs/seq_file.c, single_open).</param>
-    public static T Parse<T>(SafeFileHandle file, ProcSource source, ProcParser<T> parser, Func<int, CriuException> failure, bool atOnce = false)
+    /// <param name="errno">Zero, or why read(2) failed; then there is no record.</param>
+    public static T Parse<T>(in BorrowedDescriptor file, ProcSource source, ProcParser<T> parser, bool atOnce, out int errno)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
         try
@@ -26,7 +26,8 @@ internal static class ProcFile
             {
                 if (Syscall.IsError(result))
                 {
-                    throw failure((int)-result);
+                    errno = (int)-result;
+                    return default!;
                 }
 
                 length += (int)result;
@@ -38,6 +39,7 @@ internal static class ProcFile
                 Grow(ref buffer, length);
             }
 
+            errno = 0;
             return parser(buffer.AsSpan(0, length), source);
         }
         finally
@@ -47,7 +49,10 @@ internal static class ProcFile
     }
 
     /// <summary>The entries of a directory, <c>.</c> and <c>..</c> left out, in the kernel's order.</summary>
-    /// <inheritdoc cref="Parse{T}"/>
+    /// <param name="file">The directory, at its start.</param>
+    /// <param name="source">Its name, for the parser.</param>
+    /// <param name="parser">Turns a name into an entry.</param>
+    /// <param name="failure">Makes the exception for an errno of getdents64(2).</param>
     public static List<T> List<T>(SafeFileHandle file, ProcSource source, ProcParser<T> parser, Func<int, CriuException> failure)
     {
         var entries = new List<T>();
@@ -85,7 +90,7 @@ internal static class ProcFile
         buffer = larger;
     }
 
-    private static void AddNames<T>(ReadOnlySpan<byte> block, List<T> entries, ProcParser<T> parser, ProcSource source)
+    public static void AddNames<T>(ReadOnlySpan<byte> block, List<T> entries, ProcParser<T> parser, ProcSource source)
     {
         while (!block.IsEmpty)
         {

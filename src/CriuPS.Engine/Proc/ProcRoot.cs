@@ -74,7 +74,13 @@ public static class ProcRoot
     private static T Parse<T>(string file, ProcParser<T> parser)
     {
         string path = $"/proc/{file}";
-        using SafeFileHandle handle = OpenAt.Open(path, OpenAt.O_RDONLY);
-        return ProcFile.Parse(handle, new ProcSource(path, null), parser, errno => new KernelException($"read({path})", errno));
+        using BorrowedDescriptor opened = OpenAt.Borrow(null, CString.From(path), OpenAt.O_RDONLY, out int errno);
+        if (errno != 0)
+        {
+            throw new KernelException($"openat({path})", errno);
+        }
+
+        T record = ProcFile.Parse(opened, new ProcSource(path, null), parser, atOnce: false, out errno);
+        return errno == 0 ? record : throw new KernelException($"read({path})", errno);
     }
 }

@@ -14,9 +14,16 @@ internal static class FileTable
     /// <summary>Reads the table of a process without touching it.</summary>
     public static List<OpenFile> Read(ProcDirectory proc)
     {
-        List<int> numbers = proc.ListNumbers("fd");
+        // The listing is what the kernel remembers the names of, and of these two directories this is the one that is needed for every descriptor.
+        List<int> numbers = proc.ListNumbers("fdinfo");
+        if (numbers.Count == 0)
+        {
+            return [];
+        }
+
         numbers.Sort();
-        return [.. Workers.Map(numbers, fd => TryRead(proc, fd)).OfType<OpenFile>()];
+        using DescriptorLook look = new(proc);
+        return [.. Workers.Map(numbers, look.TryRead).OfType<OpenFile>()];
     }
 
     /// <summary>Saves the table and the open files of a stopped process.</summary>
@@ -51,22 +58,5 @@ internal static class FileTable
         }
 
         images.WriteLocks([.. table.Where(file => !images.Tree.IsReplaced(file))], first.Contains);
-    }
-
-    private static OpenFile? TryRead(ProcDirectory proc, int fd)
-    {
-        if (proc.TryReadLinkText($"fd/{fd}", out _) is not { } link)
-        {
-            // Closed between listing and reading: only a process that still runs does that.
-            return null;
-        }
-
-        if (!proc.TryStat($"fd/{fd}", out FileStatus.stat status, out int errno))
-        {
-            return errno == Errno.ENOENT ? null : throw new KernelException($"stat({proc.Path}/fd/{fd})", errno) { Pid = proc.Pid };
-        }
-
-        FdInfo info = FdInfo.Read(proc, fd);
-        return new OpenFile(proc.Pid, fd, link, status, info.Position, (int)info.Flags) { Info = info };
     }
 }

@@ -51,15 +51,26 @@ internal interface IFileKind
 /// <summary>The registry of kinds; the first that recognizes a descriptor takes it.</summary>
 internal static class FileKinds
 {
-    public static IReadOnlyList<IFileKind> All { get; } = 
+    private static readonly IFileKind[] s_all =
     [
         new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new TunFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
         new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new ServiceSocket(), new BpfMapFile(),
     ];
 
-    private static readonly Dictionary<FdTypes, IFileKind> s_byType = All.DistinctBy(kind => kind.Type).ToDictionary(kind => kind.Type);
+    private static readonly Dictionary<FdTypes, IFileKind> s_byType = s_all.DistinctBy(kind => kind.Type).ToDictionary(kind => kind.Type);
 
-    public static IFileKind? Find(OpenFile file) => All.FirstOrDefault(kind => kind.Recognizes(file));
+    public static IFileKind? Find(OpenFile file)
+    {
+        foreach (IFileKind kind in s_all)
+        {
+            if (kind.Recognizes(file))
+            {
+                return kind;
+            }
+        }
+
+        return null;
+    }
 
     public static IFileKind? Find(FdTypes type) => s_byType.GetValueOrDefault(type);
 }

@@ -21,10 +21,12 @@ internal sealed class TimerFile : IFileKind
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {
-        // A periodic timer that expired counts on only when somebody asks: this makes the kernel catch up (fs/timerfd.c, do_timerfd_gettime).
-        EventFiles.CatchUp(handle);
-        using ProcDirectory self = new(Environment.ProcessId);
-        TimerFdState state = FdInfo.Read(self, (int)handle.DangerousGetHandle()).TimerFd!.Value;
+        TimerFdState state = file.Info!.TimerFd!.Value;
+        if (state.Interval != default)
+        {
+            state = CaughtUp(handle);
+        }
+
         return new FileEntry
         {
             Type = Type, Id = id,
@@ -35,6 +37,14 @@ internal sealed class TimerFile : IFileKind
                 Fown = FileOwner.Save(file, handle, images.Tree),
             },
         };
+    }
+
+    // A periodic timer that expired counts on only when somebody asks: this makes the kernel catch up (fs/timerfd.c, do_timerfd_gettime).
+    private static TimerFdState CaughtUp(SafeFileHandle timer)
+    {
+        EventFiles.CatchUp(timer);
+        using ProcDirectory self = new(Environment.ProcessId);
+        return FdInfo.Read(self, (int)timer.DangerousGetHandle()).TimerFd!.Value;
     }
 
     public void Validate(FileEntry entry, FileOpening opening)

@@ -1,0 +1,90 @@
+using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
+
+namespace CriuPS.Engine.Objects.Files;
+
+/// <summary>
+/// Looks at the descriptors of a process one by one. Each is borrowed for a moment by pidfd_getfd(2), since asking the open file itself is much cheaper than asking
+/// through a path of /proc; where the kind alone gives the text of the link, the link is not read. Any thread may look.
+/// </summary>
+internal sealed class DescriptorLook : IDisposable
+{
+    private static readonly OsText s_event = new("anon_inode:[eventfd]"u8), s_timer = new("anon_inode:[timerfd]"u8), s_signal = new("anon_inode:[signalfd]"u8);
+
+    private readonly ProcDirectory _proc;
+    private readonly ProcDirectory _self = new(Environment.ProcessId);
+    private readonly SafeFileHandle _pidfd;
+    private readonly ulong _pipeDevice = DeviceOfPipes();
+
+    /// <param name="proc">The process; it stays the caller's.</param>
+    public DescriptorLook(ProcDirectory proc)
+    {
+        _proc = proc;
+        _pidfd = PidFd.Open(proc.Pid);
+    }
+
+    /// <summary>Looks at a descriptor; null where it has been closed, which only a process does that still runs.</summary>
+    public OpenFile? TryRead(int fd)
+    {
+        using BorrowedDescriptor file = PidFd.Borrow(_pidfd, fd);
+        if (file.Number < 0)
+        {
+            return null;
+        }
+
+        FdInfo info;
+        try
+        {
+            info = FdInfo.Read(_proc, fd);
+        }
+        catch (CriuException e) when (e.Id == "ProcFileMissing")
+        {
+            return null;
+        }
+
+        FileStatus.stat status = FileStatus.Of(file);
+        return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags) { Info = info };
+    }
+
+    public void Dispose()
+    {
+        _pidfd.Dispose();
+        _self.Dispose();
+    }
+
+    private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info)
+    {
+        bool open = (info.Flags & Fcntl.O_PATH) == 0;
+        return (status.st_mode & FileStatus.S_IFMT) switch
+        {
+            // fs/pipe.c, pipefs_dname; net/socket.c, sockfs_dname. By its path a socket cannot be opened otherwise.
+            FileStatus.S_IFIFO when status.st_dev == _pipeDevice => Numbered("pipe:["u8, status.st_ino),
+            FileStatus.S_IFSOCK when open => Numbered("socket:["u8, status.st_ino),
+            _ when info.EventFd is not null => s_event,
+            _ when info.TimerFd is not null => s_timer,
+            _ when info.SignalMask is not null => s_signal,
+            _ => _self.TryReadLinkText("fd/", file.Number, out int errno) ?? throw _self.Failure("readlinkat", $"fd/{file.Number}", errno),
+        };
+    }
+
+    private static OsText Numbered(ReadOnlySpan<byte> text, ulong inode)
+    {
+        Span<byte> whole = stackalloc byte[40];
+        text.CopyTo(whole);
+        System.Buffers.Text.Utf8Formatter.TryFormat(inode, whole[text.Length..], out int digits);
+        whole[text.Length + digits] = (byte)']';
+        return new OsText(whole[..(text.Length + digits + 1)]);
+    }
+
+    private static ulong DeviceOfPipes()
+    {
+        (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(0);
+        using (read)
+        using (write)
+        {
+            return FileStatus.Of(read).st_dev;
+        }
+    }
+}
