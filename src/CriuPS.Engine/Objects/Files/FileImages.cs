@@ -18,7 +18,8 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="cancellation">Ends the copying of content.</param>
 internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions options, CancellationToken cancellation)
 {
-    private readonly Dictionary<(ulong Device, ulong Inode, long Position, int Flags), OrderedObjects<(int Pid, int Fd)>> _open = [];
+    private readonly SharedOpenFiles _shared = new(tree.All);
+    private readonly Dictionary<OpenFile, uint> _open = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name), uint[]> _buildIds = [];
     private readonly HashSet<ulong> _pipes = [];
@@ -63,13 +64,9 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <param name="isNew">Whether it has not been written yet.</param>
     public uint IdOf(OpenFile file, out bool isNew)
     {
-        var key = (file.Status.st_dev, file.Status.st_ino, file.Position, file.FileFlags);
-        if (!_open.TryGetValue(key, out OrderedObjects<(int Pid, int Fd)>? alike))
-        {
-            alike = _open[key] = new((a, b) => Kcmp.CompareFiles(a.Pid, a.Fd, b.Pid, b.Fd));
-        }
-
-        return alike.IdOf((file.Pid, file.Fd), NextId, out isNew);
+        OpenFile first = _shared.FirstOf(file);
+        isNew = !_open.TryGetValue(first, out uint id);
+        return isNew ? _open[first] = NextId() : id;
     }
 
     /// <summary>The id of a file by its name, as a mapping, an executable or a directory needs it; written once for each name and way of opening.</summary>

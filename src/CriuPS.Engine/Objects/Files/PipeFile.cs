@@ -18,7 +18,7 @@ internal sealed class PipeFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree)
     {
-        if (HasBothEnds(file, tree))
+        if (tree.HasBothEnds(file))
         {
             return null;
         }
@@ -30,13 +30,7 @@ internal sealed class PipeFile : IFileKind
 
     /// <summary>Whether it is a pipe whose other end belongs to a process outside of the tree.</summary>
     public static bool EndsOutside(OpenFile file, TreeFiles tree) =>
-        file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8) && !HasBothEnds(file, tree) && HasPeer(file);
-
-    private static bool HasBothEnds(OpenFile file, TreeFiles tree)
-    {
-        bool Other(int mode) => tree.OfSameFile(file).Any(o => (o.FileFlags & Fcntl.O_ACCMODE) is int m && (m == mode || m == Fcntl.O_RDWR));
-        return Other(Fcntl.O_RDONLY) && Other(Fcntl.O_WRONLY);
-    }
+        file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8) && !tree.HasBothEnds(file) && HasPeer(file);
 
     public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
     {

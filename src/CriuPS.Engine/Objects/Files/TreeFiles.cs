@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Files;
@@ -6,7 +8,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="files">All descriptors.</param>
 /// <param name="processes">All processes, those that have ended included.</param>
 /// <param name="shellJob">Whether the tree may belong to a session, and a terminal, of the caller.</param>
-internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCollection<ProcStat> processes, bool shellJob)
+internal sealed class TreeFiles(IReadOnlyList<OpenFile> files, IReadOnlyCollection<ProcStat> processes, bool shellJob)
 {
     private const int SlaveMajor = 136, MajorShift = 8;
 
@@ -17,6 +19,8 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     private readonly Dictionary<int, IReadOnlyDictionary<int, Uring.RingState>> _rings = [];
 
     private HashSet<int>? _masters;
+
+    private Dictionary<(ulong Device, ulong Inode), Ends>? _ends;
 
     /// <summary>No descriptors at all.</summary>
     public static TreeFiles None { get; } = new([], [], shellJob: false);
@@ -59,7 +63,7 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
     public bool IsExternal(OpenFile file) => External.Count > 0 && External.Contains(file.ExternalName);
 
     /// <summary>The descriptors of all processes.</summary>
-    public IEnumerable<OpenFile> All => files;
+    public IReadOnlyList<OpenFile> All => files;
 
     /// <summary>Whether a file without a name is open in one of the processes.</summary>
     /// <param name="device">Its device, as the kernel keeps it.</param>
@@ -72,6 +76,35 @@ internal sealed class TreeFiles(IReadOnlyCollection<OpenFile> files, IReadOnlyCo
 
     /// <summary>The descriptors of the same file, this one among them.</summary>
     public IEnumerable<OpenFile> OfSameFile(OpenFile file) => _byInode[(file.Status.st_dev, file.Status.st_ino)];
+
+    /// <summary>Whether both ends of a pipe are open in the tree.</summary>
+    /// <param name="pipe">A descriptor of the pipe.</param>
+    public bool HasBothEnds(OpenFile pipe) =>
+        (_ends ??= FindEnds()).GetValueOrDefault((pipe.Status.st_dev, pipe.Status.st_ino)) == (Ends.Reading | Ends.Writing);
+
+    private Dictionary<(ulong Device, ulong Inode), Ends> FindEnds()
+    {
+        Dictionary<(ulong, ulong), Ends> ends = [];
+        foreach (OpenFile file in files.Where(f => f.Kind == FileStatus.S_IFIFO))
+        {
+            CollectionsMarshal.GetValueRefOrAddDefault(ends, (file.Status.st_dev, file.Status.st_ino), out _) |= (file.FileFlags & Fcntl.O_ACCMODE) switch
+            {
+                Fcntl.O_RDONLY => Ends.Reading,
+                Fcntl.O_WRONLY => Ends.Writing,
+                _ => Ends.Reading | Ends.Writing,
+            };
+        }
+
+        return ends;
+    }
+
+    [Flags]
+    private enum Ends
+    {
+        None = 0,
+        Reading = 1,
+        Writing = 2,
+    }
 
     /// <summary>A descriptor of the master of /dev/pts/N; null where none of the processes has one.</summary>
     public OpenFile? MasterOf(int index) => files.FirstOrDefault(f => TerminalDevice.Of(f) == new TerminalDevice(TerminalKind.Master, index));
