@@ -5,8 +5,8 @@ using CriuPS.Engine.Kernel;
 namespace CriuPS.Engine.Compel;
 
 /// <summary>
-/// Memory of ours inside another process: a page with the interpreter, that cannot be written, and behind it data, that cannot be executed
-/// (a process may deny memory that is both, PR_SET_MDWE).
+/// Memory of ours inside another process: a page with the interpreter, and behind it data. A process may deny memory that can be written and executed
+/// (PR_SET_MDWE, a security module); then the page cannot be written, and is filled by ptrace, and the rest cannot be executed.
 /// </summary>
 internal sealed class Arena
 {
@@ -43,13 +43,20 @@ internal sealed class Arena
     public static async ValueTask<Arena> CreateAsync(Tracee task, ulong syscallAt, int dataSize, ulong address = 0)
     {
         int fixedFlag = address == 0 ? 0 : Memory.MAP_FIXED_NOREPLACE;
-        const int Private = Memory.MAP_PRIVATE | Memory.MAP_ANONYMOUS;
+        const int Private = Memory.MAP_PRIVATE | Memory.MAP_ANONYMOUS, ReadWrite = Memory.PROT_READ | Memory.PROT_WRITE;
         ulong size = SizeFor(dataSize);
-        ulong start = await MapAsync(task, syscallAt, address, size, Memory.PROT_READ | Memory.PROT_WRITE, Private | fixedFlag);
+        long result = await CallMapAsync(task, syscallAt, address, size, ReadWrite | Memory.PROT_EXEC, Private | fixedFlag);
+        if (!Syscall.IsError(result))
+        {
+            ProcessVm.Write(task.Pid, (ulong)result, Code(task.Architecture));
+            return new Arena((ulong)result, dataSize, task.Architecture);
+        }
+
+        ulong start = await MapAsync(task, syscallAt, address, size, ReadWrite, Private | fixedFlag);
         try
         {
             await MapAsync(task, syscallAt, start, CodeSize, Memory.PROT_READ | Memory.PROT_EXEC, Private | Memory.MAP_FIXED);
-            WriteCode(task, start);
+            PokeCode(task, start);
         }
         catch
         {
@@ -62,8 +69,7 @@ internal sealed class Arena
 
     private static async ValueTask<ulong> MapAsync(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags)
     {
-        long result = await task.RunSyscallAsync(
-            syscallAt, SyscallNumber.mmap, address, size, (ulong)protection, (ulong)flags, ulong.MaxValue, 0);
+        long result = await CallMapAsync(task, syscallAt, address, size, protection, flags);
         if (Syscall.IsError(result))
         {
             throw new RemoteCallException(task.Pid, $"mmap of {size} bytes for the parasite", (int)-result)
@@ -75,14 +81,21 @@ internal sealed class Arena
         return (ulong)result;
     }
 
-    private static void WriteCode(Tracee task, ulong address)
+    private static ValueTask<long> CallMapAsync(Tracee task, ulong syscallAt, ulong address, ulong size, int protection, int flags) =>
+        task.RunSyscallAsync(syscallAt, SyscallNumber.mmap, address, size, (ulong)protection, (ulong)flags, ulong.MaxValue, 0);
+
+    private static byte[] Code(IArchitecture architecture)
     {
-        ReadOnlySpan<byte> code = task.Architecture.Interpreter, compat = task.Architecture.CompatSyscallInstruction;
-        Span<byte> padded = stackalloc byte[Padded(code.Length) + Padded(compat.Length)];
-        padded.Clear();
+        ReadOnlySpan<byte> code = architecture.Interpreter, compat = architecture.CompatSyscallInstruction;
+        byte[] padded = new byte[Padded(code.Length) + Padded(compat.Length)];
         code.CopyTo(padded);
-        compat.CopyTo(padded[Padded(code.Length)..]);
-        foreach (ulong word in MemoryMarshal.Cast<byte, ulong>(padded))
+        compat.CopyTo(padded.AsSpan(Padded(code.Length)));
+        return padded;
+    }
+
+    private static void PokeCode(Tracee task, ulong address)
+    {
+        foreach (ulong word in MemoryMarshal.Cast<byte, ulong>(Code(task.Architecture)))
         {
             Ptrace.PokeData(task.Tid, address, word);
             address += sizeof(ulong);

@@ -25,6 +25,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     private List<PageContent.Run> _runs = [];
     private SafeFileHandle? _pidfd, _pagesFile;
     private uint _pagesId;
+    private bool _canWriteItself;
 
     public int Pid => frozen.Pid;
 
@@ -138,7 +139,11 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     }
 
     /// <summary>Finds out which pages have to be saved.</summary>
-    public void FindPages() => _runs = PageContent.Find(frozen.Proc, _process!.Mappings);
+    public void FindPages()
+    {
+        _runs = PageContent.Find(frozen.Proc, _process!.Mappings);
+        _canWriteItself = CanWriteItself();
+    }
 
     /// <summary>Asks the tasks what only they can tell, and lets them save what they can of their pages; in turns with other processes.</summary>
     public async ValueTask RunParasiteAsync()
@@ -147,16 +152,23 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         _pagesId = images.NextPagesId();
         _pagesFile = images.CreateRaw(ImageType.Pages, _pagesId);
         _pidfd = PidFd.Open(frozen.Pid);
-        Parasite parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!));
+        int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
+        PageWrites? pages = rings.Length == 0 ? NewPageWrites() : null;
+        Parasite parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!, pages));
         try
         {
             TaskQuestions questions = new(parasite, _process!);
-            await questions.AskAsync();
-            await AwaitRingsAsync(questions);
+            await questions.AskAsync(pages);
             await questions.SaveKeyringAsync();
-            if (CanWriteItself() && _runs.Any(r => r.Direct))
+            if (rings.Length > 0)
             {
-                await questions.WritePagesAsync(_pagesFile, _runs, written);
+                await AwaitRingsAsync(questions, rings);
+                pages = NewPageWrites();
+            }
+
+            if (pages is { IsLast: false })
+            {
+                await questions.WritePagesAsync(pages);
             }
         }
         finally
@@ -176,11 +188,10 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     }
 
     // Requests of io_uring that are done are completed by the tasks themselves, when they leave the kernel. After that nothing more changes memory.
-    private async ValueTask AwaitRingsAsync(TaskQuestions questions)
+    private async ValueTask AwaitRingsAsync(TaskQuestions questions, int[] rings)
     {
         const int Patience = 20, Pause = 10;
-        int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
-        for (int tries = 0; rings.Length > 0 && KernelRings.InFlight(Pid, rings) is not 0 and long left; tries++)
+        for (int tries = 0; KernelRings.InFlight(Pid, rings) is not 0 and long left; tries++)
         {
             if (tries == Patience)
             {
@@ -206,12 +217,16 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         _pidfd?.Dispose();
     }
 
+    private PageWrites? NewPageWrites() =>
+        _canWriteItself && _runs.Any(run => run.Direct) ? new PageWrites(frozen.Pid, _pagesFile!, _runs, written) : null;
+
     // RLIMIT_FSIZE counts for the process's own writes, and beyond it comes SIGXFSZ.
-    private bool CanWriteItself() => _process!.Leader.Core.Tc.Rlimits.Rlimits[1].Cur == ulong.MaxValue;
+    private bool CanWriteItself() =>
+        ProcLimits.Read(frozen.Proc).First(limit => limit.Kind == ResourceKind.FileSize).Soft == ResourceLimit.Unlimited;
 
     private void CopyRest(SafeFileHandle pagesFile)
     {
-        List<PageContent.Run> rest = CanWriteItself() ? [.. _runs.Where(run => !run.Direct)] : _runs;
+        List<PageContent.Run> rest = _canWriteItself ? [.. _runs.Where(run => !run.Direct)] : _runs;
         if (rest.Count == 0)
         {
             return;

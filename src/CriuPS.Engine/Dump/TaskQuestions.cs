@@ -20,17 +20,18 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     private List<(Tracee, SyscallProgram)>? _completions;
 
     /// <summary>Bytes that the parasite of a process needs.</summary>
-    public static int Room(ProcessDump process) =>
-        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + WriteProgram + KeyProgram(process);
+    public static int Room(ProcessDump process, PageWrites? pages) =>
+        process.Tasks.Sum(t => Parasite.RoomFor(t.Task, ProgramSize(t)) + CompletionProgram) + (pages?.Room ?? 0) + WriteProgram + KeyProgram(process);
 
     /// <summary>Asks all tasks at once.</summary>
-    public async ValueTask AskAsync()
+    /// <param name="pages">What the process shall write at the same time, as much of it as one program can; null for nothing.</param>
+    public async ValueTask AskAsync(PageWrites? pages)
     {
-        List<(Tracee, SyscallProgram)> runs = [];
+        List<(Tracee Task, SyscallProgram Program)> runs = [];
         List<Action> answers = [];
         foreach (TaskDump task in process.Tasks)
         {
-            SyscallProgram program = parasite.NewProgram(task.Task, ProgramSize(task));
+            SyscallProgram program = parasite.NewProgram(task.Task, ProgramSize(task) + (task.IsLeader ? pages?.Room ?? 0 : 0));
             foreach (ITaskState state in TaskStates.InOrder)
             {
                 if (state.Ask(task, program) is { } answer)
@@ -42,9 +43,15 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
             runs.Add((task.Task, program));
         }
 
+        pages?.AddTo(parasite, runs[0].Program, process.Leader.Task.Cancellation);
         await parasite.RunAsync(runs);
         answers.ForEach(answer => answer());
-        runs.ForEach(run => run.Item2.Clear());
+        if (pages is not null)
+        {
+            await FinishPagesAsync(pages, runs[0].Program);
+        }
+
+        runs.ForEach(run => run.Program.Clear());
         foreach (TaskDump task in process.Tasks)
         {
             AlternateStack.Save(task, parasite.AlternateStack(task.Task));
@@ -86,75 +93,39 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     private static int KeyProgram(ProcessDump process) =>
         process.Leader.SessionKeyring is > 0 ? Parasite.RoomFor(process.Leader.Task, SessionKeyring.Room) : 0;
 
-    /// <summary>Lets the process write its own pages.</summary>
-    /// <param name="pagesFile">The pages file.</param>
-    /// <param name="runs">What to write; runs that are not direct are left out.</param>
-    /// <param name="written">Told the bytes written after each part.</param>
-    public async ValueTask WritePagesAsync(SafeFileHandle pagesFile, IReadOnlyList<PageContent.Run> runs, Action<ulong> written)
+    /// <summary>Lets the process write its own pages, as far as it has not written them already.</summary>
+    public async ValueTask WritePagesAsync(PageWrites pages)
     {
         Tracee leader = process.Leader.Task;
         SyscallProgram program = parasite.NewProgram(leader, WriteProgram - 8192);
-        UnixSocket.SendDescriptors(parasite.Socket, [(int)pagesFile.DangerousGetHandle()]);
-        DescriptorReceipt receipt = DescriptorReceipt.Add(program, parasite.RemoteSocket, 1, UnixSocket.MSG_CMSG_CLOEXEC, "the pages file");
-        Argument number = receipt.First;
-        int next = 0;
-        while (true)
+        for (bool last = false; !last;)
         {
-            List<(Operation Write, ulong Bytes)> writes = PageContent.AddWrites(program, number, runs, ref next);
-            bool last = next >= runs.Count || leader.Cancellation.IsCancellationRequested;
-            if (last)
-            {
-                program.Try("close of the pages file", SyscallNumber.close, number);
-            }
-
+            pages.AddTo(parasite, program, leader.Cancellation);
+            last = pages.IsLast;
             await parasite.RunAsync([(leader, program)]);
-            RemoteCallException? failure = Failure(program, writes);
-            if (!last)
-            {
-                // Later rounds have other data where the answer to the first one was.
-                number = number.Kind == Argument.Constant ? number : receipt.Numbers(program)[0];
-                program.Clear();
-            }
-
-            if (failure is not null)
-            {
-                await CloseUnlessAsync(last, program, number);
-                throw failure;
-            }
-
-            writes.ForEach(write => written(write.Bytes));
-            if (last)
-            {
-                program.Clear();
-                leader.Cancellation.ThrowIfCancellationRequested();
-                return;
-            }
-        }
-    }
-
-    private RemoteCallException? Failure(SyscallProgram program, List<(Operation Write, ulong Bytes)> writes)
-    {
-        foreach ((Operation write, ulong bytes) in writes)
-        {
-            long result = program.Result(write);
-            if ((ulong)result != bytes)
-            {
-                int errno = Syscall.IsError(result) ? (int)-result : Errno.ENOSPC;
-                return new RemoteCallException(process.Pid, "write of memory pages", errno) { Remedy = ImageWriter.RemedyFor(errno) };
-            }
+            await FinishPagesAsync(pages, program);
+            program.Clear();
         }
 
-        return null;
+        leader.Cancellation.ThrowIfCancellationRequested();
     }
 
-    // The process goes on, and with no descriptor of ours.
-    private async ValueTask CloseUnlessAsync(bool closed, SyscallProgram program, Argument number)
+    // The process goes on even if it could not write, and with no descriptor of ours.
+    private async ValueTask FinishPagesAsync(PageWrites pages, SyscallProgram program)
     {
-        if (!closed)
+        if (pages.Finish(program) is not { } failure)
         {
-            program.Try("close of the pages file", SyscallNumber.close, number);
+            return;
+        }
+
+        if (!pages.IsLast)
+        {
+            program.Clear();
+            pages.AddClose(program);
             await parasite.RunAsync([(process.Leader.Task, program)]);
         }
+
+        throw failure;
     }
 
     private static int ProgramSize(TaskDump task) =>
