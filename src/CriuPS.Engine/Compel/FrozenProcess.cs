@@ -24,7 +24,14 @@ internal sealed class FrozenProcess : IDisposable
 
     public Tracee Leader => _tasks[0];
 
-    /// <summary>Seizes every task that is not held yet, without waiting until it stands.</summary>
+    /// <summary>Whether all its tasks have been found and stand: it can make neither a task nor a child any more.</summary>
+    public bool IsSettled { get; private set; }
+
+    /// <summary>The children as far as they are known: those of all tasks are asked for once, when the process has settled.</summary>
+    public List<int> ListChildren(bool settledNow) =>
+        settledNow ? ProcTasks.ListChildren(Proc, [.. _tasks.Select(task => task.Tid)]) : ProcTasks.ListChildrenOfLeader(Proc);
+
+    /// <summary>Seizes every task that is not held yet, without waiting until it stands; if there is none, the process has settled.</summary>
     /// <returns>Whether there was one.</returns>
     /// <exception cref="CriuException">A task cannot be seized.</exception>
     public bool SeizeNew(Tracer tracer)
@@ -43,6 +50,7 @@ internal sealed class FrozenProcess : IDisposable
             _tasks.Insert(tid == Pid ? 0 : _tasks.Count, task);
         }
 
+        IsSettled = !any;
         return any;
     }
 

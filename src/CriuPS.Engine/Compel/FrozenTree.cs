@@ -1,4 +1,5 @@
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
@@ -96,16 +97,7 @@ internal sealed class FrozenTree : IDisposable
         HashSet<int> known = [.. _processes.Select(p => p.Pid), .. _zombies];
         for (int i = 0; i < _processes.Count; i++)
         {
-            FrozenProcess process = _processes[i];
-            grew |= process.SeizeNew(tracer);
-            foreach (int child in ProcTasks.ListChildren(process.Proc))
-            {
-                if (known.Add(child))
-                {
-                    Add(child);
-                    grew = true;
-                }
-            }
+            grew |= GrowAt(_processes[i], tracer, known);
         }
 
         for (int i = _processes.Count - 1; i >= 0; i--)
@@ -120,21 +112,32 @@ internal sealed class FrozenTree : IDisposable
         return grew;
     }
 
+    private bool GrowAt(FrozenProcess process, Tracer tracer, HashSet<int> known)
+    {
+        try
+        {
+            bool settled = process.IsSettled;
+            bool grew = !settled && process.SeizeNew(tracer);
+            foreach (int child in process.ListChildren(settledNow: !settled && process.IsSettled).Where(known.Add))
+            {
+                Add(child);
+                grew = true;
+            }
+
+            return grew;
+        }
+        catch (CriuException e) when (e.Id == "ProcessGone" && process.Tasks.Count == 0)
+        {
+            // It ended and was fetched, before anything of it could be seized.
+            return true;
+        }
+    }
+
     private void Add(int pid)
     {
         try
         {
-            ProcDirectory proc = new(pid);
-            ProcStat stat = ProcStat.Read(proc);
-            if (stat.IsZombie && stat.Threads <= 1)
-            {
-                proc.Dispose();
-                _zombies.Add(pid);
-            }
-            else
-            {
-                _processes.Add(new FrozenProcess(proc));
-            }
+            _processes.Add(new FrozenProcess(new ProcDirectory(pid)));
         }
         catch (CriuException e) when (e.Id == "ProcessGone")
         {
@@ -142,7 +145,7 @@ internal sealed class FrozenTree : IDisposable
         }
     }
 
-    // A process that ended while it was seized; where its parent has not fetched it, the next pass finds it as a zombie.
+    // A process that had ended, or did so while it was seized; it is a zombie as long as its parent has not fetched it.
     private void Forget(int index)
     {
         FrozenProcess process = _processes[index];
@@ -160,6 +163,11 @@ internal sealed class FrozenTree : IDisposable
             throw new CriuException("ProcessGone", CriuErrorKind.NotFound, $"process {_root} ended while it was being stopped") { Pid = _root };
         }
 
+        if (process.Proc.Exists)
+        {
+            _zombies.Add(process.Pid);
+        }
+
         process.Dispose();
         _processes.RemoveAt(index);
     }
@@ -167,7 +175,7 @@ internal sealed class FrozenTree : IDisposable
     // Who lost its parent in the meantime to a process outside is no part of the tree any more. Everybody stands: the order can be settled now.
     private void ReleaseStrays()
     {
-        Dictionary<int, int> parents = _processes.ToDictionary(p => p.Pid, p => ProcStat.Read(p.Proc).ParentPid);
+        Dictionary<int, int> parents = Workers.Map(_processes, p => (p.Pid, Parent: ProcStat.Read(p.Proc).ParentPid)).ToDictionary(p => p.Pid, p => p.Parent);
         Dictionary<int, int> depths = new() { [_root] = 0 };
         List<FrozenProcess> inside = [];
         foreach (FrozenProcess process in _processes)

@@ -76,13 +76,16 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             finished = true;
             frozen.Finish(options.FinalState);
             freeze ??= Stopwatch.GetElapsedTime(frozenAt);
+
+            // While the processes end.
+            long bytes = images.MadeBytes();
             if (options.FinalState == FinalState.Kill)
             {
                 frozen.AwaitEnd(tracer);
             }
 
             Tell(Stage.Finish, $"process {options.Pid} is dumped");
-            return Result(images, capture, (stop, freeze.Value, Stopwatch.GetElapsedTime(start)));
+            return Result(images.Path, bytes, capture, (stop, freeze.Value, Stopwatch.GetElapsedTime(start)));
         }
         catch
         {
@@ -103,10 +106,10 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         return ProcStat.Read(root).ParentPid == Environment.ProcessId;
     }
 
-    private DumpResult Result(ImageSet images, TreeCapture capture, (TimeSpan Stop, TimeSpan Freeze, TimeSpan All) times) => new()
+    private DumpResult Result(string path, long bytes, TreeCapture capture, (TimeSpan Stop, TimeSpan Freeze, TimeSpan All) times) => new()
     {
-        Path = images.Path, Id = options.Pid, Processes = capture.Processes, Threads = capture.Threads, Pages = capture.Pages,
-        Bytes = images.ListFiles().Sum(f => new FileInfo(Path.Join(images.Path, f.Name)).Length),
+        Path = path, Id = options.Pid, Processes = capture.Processes, Threads = capture.Threads, Pages = capture.Pages,
+        Bytes = bytes,
         SharedPages = capture.SharedPages, ReplacedFiles = capture.Replaced, StopTime = times.Stop, SearchTime = capture.Times.Search, WriteTime = capture.Times.Write,
         FreezeTime = times.Freeze, Duration = times.All, FinalState = options.FinalState,
     };

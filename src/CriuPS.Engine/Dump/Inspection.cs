@@ -22,11 +22,11 @@ internal sealed class Inspection
     private readonly List<Mapping> _rings = [];
     private readonly DumpOptions _options;
 
-    private Inspection(ProcDirectory proc, DumpOptions options)
+    private Inspection(ProcDirectory proc, ProcStat stat, DumpOptions options)
     {
         _options = options;
         Proc = proc;
-        Stat = ProcStat.Read(proc);
+        Stat = stat;
         Status = ProcStatus.Read(proc);
     }
 
@@ -68,9 +68,11 @@ internal sealed class Inspection
     /// <param name="frozen">Whether our own tracer holds it.</param>
     public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
     {
-        Inspection inspection = Glance(proc, options, own, frozen);
+        Inspection inspection = new(proc, ProcStat.Read(proc), options);
+        inspection.LookAtProcess(frozen);
         if (inspection.IsAlive)
         {
+            inspection.LookAtNamespaces(own);
             inspection.LookAtMappings();
             inspection.LookAtFiles();
             inspection.LookAtFilters();
@@ -80,24 +82,31 @@ internal sealed class Inspection
         return inspection;
     }
 
-    /// <summary>Looks at what costs little to see.</summary>
-    /// <inheritdoc cref="Of"/>
-    public static Inspection Glance(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
+    /// <summary>Looks at what costs little to see of a process that runs on.</summary>
+    /// <param name="proc">The process.</param>
+    /// <param name="stat">Its stat, which was read just now.</param>
+    /// <param name="options">What the dump is asked to do.</param>
+    /// <param name="own">The namespaces of this process; those of the root's are most often those of the whole tree.</param>
+    public static Inspection Glance(ProcDirectory proc, ProcStat stat, DumpOptions options, OwnNamespaces own)
     {
-        Inspection inspection = new(proc, options);
-        inspection.LookAtProcess(frozen);
-        if (inspection.IsAlive)
+        Inspection inspection = new(proc, stat, options);
+        inspection.LookAtProcess(frozen: false);
+        if (inspection.IsAlive && proc.Pid == options.Pid)
         {
             inspection.LookAtNamespaces(own);
         }
 
+        inspection.IsDoubtful = inspection.IsAlive && HasDoubtfulFile(proc);
         return inspection;
     }
 
     /// <summary>
     /// Whether it has, among its first descriptors, one of a kind that most often stops a dump: neither path nor pipe nor one of the kernel's unnamed files.
+    /// Only a glance tells.
     /// </summary>
-    public static bool HasDoubtfulFile(ProcDirectory proc)
+    public bool IsDoubtful { get; private set; }
+
+    private static bool HasDoubtfulFile(ProcDirectory proc)
     {
         const int Glanced = 64;
         return proc.ListFirstNumbers("fd", Glanced).Any(fd => proc.TryReadLinkText("fd/", fd, out _) is { } link

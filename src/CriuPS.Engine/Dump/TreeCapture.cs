@@ -53,7 +53,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             _processes[i].Describe(inspection.Processes[i], blocks, keyrings);
         }
 
-        List<TaskKobjIdsEntry> ids = FindShared();
+        List<TaskKobjIdsEntry> ids = SharedObjects.Of([.. frozen.Processes.Select(p => p.Pid)]);
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
         Replaced = inspection.Processes.SelectMany(p => p.Replaced).ToArray();
         foreach (Refusal file in Replaced)
@@ -79,12 +79,6 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     }
 
     public void Dispose() => _processes.ForEach(p => p.Dispose());
-
-    private List<TaskKobjIdsEntry> FindShared()
-    {
-        SharedObjects shared = new();
-        return [.. frozen.Processes.Select(p => shared.Of(p.Pid))];
-    }
 
     // A frozen tree may hold what it did not hold a moment ago.
     private void Refuse(List<Refusal> refusals)

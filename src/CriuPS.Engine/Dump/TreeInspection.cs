@@ -21,7 +21,7 @@ internal sealed class TreeInspection
     private readonly bool _frozen;
     private bool _changed;
     private readonly OwnNamespaces _own = new();
-    private bool _isDoubtful;
+    private bool _isGlance;
 
     private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
 
@@ -43,7 +43,7 @@ internal sealed class TreeInspection
     /// <summary>Looks at a tree that runs on: it may change meanwhile, and who ends in between is left out.</summary>
     /// <returns>Every reason not to dump it.</returns>
     public static IReadOnlyList<Refusal> LookAtRunning(DumpOptions options) =>
-        LookAtRunning(options, (tree, proc) => Inspection.Of(proc, options, tree._own, frozen: false)).Refusals;
+        LookAtRunning(options, isGlance: false).Refusals;
 
     /// <summary>
     /// Glances at a tree that runs on, to see whether it may well be one that cannot be dumped. Who freezes it next looks at all of it then, and can let it
@@ -52,26 +52,17 @@ internal sealed class TreeInspection
     /// <returns>Whether a look is worth its time.</returns>
     public static bool IsDoubtful(DumpOptions options)
     {
-        TreeInspection glance = LookAtRunning(options, (tree, proc) =>
-        {
-            Inspection inspection = Inspection.Glance(proc, options, tree._own, frozen: false);
-            if (inspection.Refusals.Count == 0 && Inspection.HasDoubtfulFile(proc))
-            {
-                tree._isDoubtful = true;
-            }
-
-            return inspection;
-        });
-        return glance._isDoubtful || glance.Refusals.Count > 0;
+        TreeInspection glance = LookAtRunning(options, isGlance: true);
+        return glance.Refusals.Count > 0 || glance._processes.Exists(process => process.IsDoubtful);
     }
 
-    private static TreeInspection LookAtRunning(DumpOptions options, Func<TreeInspection, ProcDirectory, Inspection> look)
+    private static TreeInspection LookAtRunning(DumpOptions options, bool isGlance)
     {
         TreeInspection tree;
         int looks = 0;
         do
         {
-            tree = LookOnce(options, look);
+            tree = LookOnce(options, isGlance);
         }
         while (tree._changed && tree.Refusals.Count > 0 && ++looks < MostLooks);
 
@@ -79,9 +70,9 @@ internal sealed class TreeInspection
     }
 
     // Who ends meanwhile may be missed by others, as the leader of their session: then only another look tells.
-    private static TreeInspection LookOnce(DumpOptions options, Func<TreeInspection, ProcDirectory, Inspection> look)
+    private static TreeInspection LookOnce(DumpOptions options, bool isGlance)
     {
-        TreeInspection tree = new(options, frozen: false);
+        TreeInspection tree = new(options, frozen: false) { _isGlance = isGlance };
         List<ProcDirectory> directories = [new ProcDirectory(options.Pid)];
         try
         {
@@ -91,7 +82,7 @@ internal sealed class TreeInspection
                 directories.AddRange(tree.ChildrenOf(directories[i]).Where(seen.Add).SelectMany(Open));
             }
 
-            tree._processes.AddRange(Workers.Map(directories, proc => tree.LookAt(proc, look)).OfType<Inspection>());
+            tree._processes.AddRange(Workers.Map(directories, proc => tree.LookAt(proc)).OfType<Inspection>());
             tree.LookTogether();
             return tree;
         }
@@ -123,7 +114,7 @@ internal sealed class TreeInspection
     {
         try
         {
-            return ProcTasks.ListChildren(proc);
+            return _isGlance ? ProcTasks.ListChildrenOfLeader(proc) : ProcTasks.ListChildren(proc);
         }
         catch (CriuException e) when (HasEnded(proc, e))
         {
@@ -131,14 +122,14 @@ internal sealed class TreeInspection
         }
     }
 
-    private Inspection? LookAt(ProcDirectory proc, Func<TreeInspection, ProcDirectory, Inspection> look)
+    private Inspection? LookAt(ProcDirectory proc)
     {
         try
         {
             ProcStat stat = ProcStat.Read(proc);
             if (proc.Pid == _options.Pid || !stat.IsZombie || stat.Threads > 1)
             {
-                Inspection inspection = look(this, proc);
+                Inspection inspection = _isGlance ? Inspection.Glance(proc, stat, _options, _own) : Inspection.Of(proc, _options, _own, frozen: false);
                 if (proc.Pid == _options.Pid || inspection.Stat is not { IsZombie: true, Threads: <= 1 })
                 {
                     return inspection;

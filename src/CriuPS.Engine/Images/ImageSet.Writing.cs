@@ -168,6 +168,15 @@ public sealed partial class ImageSet
         _complete = true;
     }
 
+    /// <summary>How many bytes all files have that were made here.</summary>
+    internal long MadeBytes()
+    {
+        lock (_lock)
+        {
+            return _created.Sum(name => FileStatus.TryOf(_directory, CString.From(name), out FileStatus.stat status, out _) ? status.st_size : 0);
+        }
+    }
+
     /// <summary>Removes every file that was made here, what was announced to go with them, and the directory if it was made here and is empty.</summary>
     /// <exception cref="CriuException">Something could not be removed; everything else was.</exception>
     public void Discard()
@@ -292,15 +301,16 @@ public sealed partial class ImageSet
     // O_EXCL and O_NOFOLLOW: in a directory that others may write to, nobody gets us to write through a link of theirs.
     private SafeFileHandle MakeFile(string name)
     {
+        const int Flags = FileAt.O_RDWR | FileAt.O_CREAT | FileAt.O_EXCL | FileAt.O_NOFOLLOW;
+        EnsureOpen();
+        SafeFileHandle file = FileAt.TryOpen(_directory, name, Flags, FileMode, out int errno)
+            ?? throw Failure($"create {FullName(name)}", errno)!;
         lock (_lock)
         {
-            EnsureOpen();
-            const int Flags = FileAt.O_RDWR | FileAt.O_CREAT | FileAt.O_EXCL | FileAt.O_NOFOLLOW;
-            SafeFileHandle file = FileAt.TryOpen(_directory, name, Flags, FileMode, out int errno)
-                ?? throw Failure($"create {FullName(name)}", errno)!;
             _created.Add(name);
-            return file;
         }
+
+        return file;
     }
 
     private void EnsureOpen()

@@ -18,10 +18,13 @@ internal static class Workers
 
     /// <summary>Makes a result for each object; the results are in the order of the objects.</summary>
     /// <exception cref="Exception">The first failure, as it was thrown.</exception>
-    public static TResult[] Map<T, TResult>(IReadOnlyList<T> objects, Func<T, TResult> work)
+    /// <param name="objects">The objects.</param>
+    /// <param name="work">The work.</param>
+    /// <param name="worthAThread">For how many objects another thread is worth the time of waking it.</param>
+    public static TResult[] Map<T, TResult>(IReadOnlyList<T> objects, Func<T, TResult> work, int worthAThread = WorthAThread)
     {
         TResult[] results = new TResult[objects.Count];
-        int threads = Math.Min(Environment.ProcessorCount, objects.Count / WorthAThread);
+        int threads = Math.Min(Environment.ProcessorCount, objects.Count / worthAThread);
         if (threads <= 1)
         {
             for (int i = 0; i < results.Length; i++)

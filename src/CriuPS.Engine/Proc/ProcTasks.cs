@@ -15,10 +15,17 @@ public static class ProcTasks
     /// (fs/proc/array.c, get_children_pid). Needs CONFIG_PROC_CHILDREN, else <c>ProcFileMissing</c>.
     /// </summary>
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    public static List<int> ListChildren(ProcDirectory directory)
-    {
-        return [.. Workers.Map(List(directory), tid => ChildrenOf(directory, tid)).SelectMany(some => some)];
-    }
+    public static List<int> ListChildren(ProcDirectory directory) => ListChildren(directory, List(directory));
+
+    /// <summary>The children of some tasks.</summary>
+    internal static List<int> ListChildren(ProcDirectory directory, IReadOnlyList<int> tasks) =>
+        tasks.Count == 1 ? ChildrenOf(directory, tasks[0]) : [.. Workers.Map(tasks, tid => ChildrenOf(directory, tid)).SelectMany(some => some)];
+
+    /// <summary>
+    /// The children of the first task: most often all, and also those that have come to the process because their parent has ended (kernel/exit.c, find_alive_thread).
+    /// </summary>
+    /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
+    internal static List<int> ListChildrenOfLeader(ProcDirectory directory) => ChildrenOf(directory, directory.Pid);
 
     private static List<int> ChildrenOf(ProcDirectory directory, int tid)
     {

@@ -17,7 +17,7 @@ internal sealed class SharedOpenFiles
     /// <summary>Compares descriptors; the order of the given ones decides which of several is the first.</summary>
     public SharedOpenFiles(IReadOnlyList<OpenFile> files)
     {
-        foreach ((OpenFile file, OpenFile first) in Workers.Map(Alike(files), FindShared).SelectMany(found => found))
+        foreach ((OpenFile file, OpenFile first) in Workers.Map(Alike(files), FindShared, worthAThread: 1).SelectMany(found => found))
         {
             _first[file] = first;
         }

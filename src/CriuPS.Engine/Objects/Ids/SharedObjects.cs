@@ -8,20 +8,30 @@ namespace CriuPS.Engine.Objects.Ids;
 /// pointers, kcmp(2) compares them (since Linux 3.5); images give equal numbers to what is one object. A restore lets a child be born with
 /// its parent's table where the numbers are equal.
 /// </summary>
-internal sealed class SharedObjects
+internal static class SharedObjects
 {
     /// <summary>The number that the process which dumps has for its own objects: nobody else has it.</summary>
     public const uint DumperObject = 1;
 
-    private readonly Kind _memory = new(Kcmp.KCMP_VM), _files = new(Kcmp.KCMP_FILES), _directories = new(Kcmp.KCMP_FS);
-    private readonly Kind _actions = new(Kcmp.KCMP_SIGHAND);
+    private static readonly int[] s_kinds = [Kcmp.KCMP_VM, Kcmp.KCMP_FILES, Kcmp.KCMP_FS, Kcmp.KCMP_SIGHAND];
 
-    /// <summary>The numbers of a process that stands still.</summary>
-    public TaskKobjIdsEntry Of(int pid)
+    /// <summary>The numbers of processes that stand still.</summary>
+    public static List<TaskKobjIdsEntry> Of(IReadOnlyList<int> pids)
     {
-        TaskKobjIdsEntry ids = HostNamespaces();
-        (ids.VmId, ids.FilesId, ids.FsId, ids.SighandId) = (_memory.IdOf(pid), _files.IdOf(pid), _directories.IdOf(pid), _actions.IdOf(pid));
-        return ids;
+        uint[][] ids = Workers.Map(s_kinds, kind => IdsOf(pids, kind), worthAThread: pids.Count > 1 ? 1 : s_kinds.Length);
+        return [.. pids.Select((_, i) =>
+        {
+            TaskKobjIdsEntry entry = HostNamespaces();
+            (entry.VmId, entry.FilesId, entry.FsId, entry.SighandId) = (ids[0][i], ids[1][i], ids[2][i], ids[3][i]);
+            return entry;
+        })];
+    }
+
+    private static uint[] IdsOf(IReadOnlyList<int> pids, int kind)
+    {
+        OrderedObjects<int> objects = new((a, b) => a == b ? 0 : Kcmp.Compare(a, b, kind));
+        uint last = DumperObject;
+        return [.. pids.Select(pid => objects.IdOf(pid, () => ++last, out _))];
     }
 
     /// <summary>The numbers of the process that dumps.</summary>
@@ -37,12 +47,4 @@ internal sealed class SharedObjects
     {
         PidNsId = 1, NetNsId = 2, IpcNsId = 3, UtsNsId = 4, TimeNsId = 5, MntNsId = 6, UserNsId = 7, CgroupNsId = 8,
     };
-
-    private sealed class Kind(int type)
-    {
-        private readonly OrderedObjects<int> _objects = new((a, b) => a == b ? 0 : Kcmp.Compare(a, b, type));
-        private uint _last = DumperObject;
-
-        public uint IdOf(int pid) => _objects.IdOf(pid, () => ++_last, out _);
-    }
 }
