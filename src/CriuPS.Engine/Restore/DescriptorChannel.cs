@@ -89,12 +89,18 @@ internal sealed class DescriptorChannel : IDisposable
     {
         if (landed != place.Number)
         {
-            _batch.Add($"dup3 to fd {place.Number}", SyscallNumber.dup3, landed, place.Number, place.CloseOnExec ? Fcntl.O_CLOEXEC : 0);
+            _batch.Add(new CallOfDescriptor("dup3", place.Number), SyscallNumber.dup3, landed, place.Number, place.CloseOnExec ? Fcntl.O_CLOEXEC : 0);
             _batch.Add("close", SyscallNumber.close, landed);
         }
         else if (place.CloseOnExec)
         {
-            _batch.Add($"fcntl(F_SETFD) of fd {landed}", SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
+            _batch.Add(new CallOfDescriptor("fcntl(F_SETFD)", landed), SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
         }
+    }
+
+    /// <summary>What an operation is about; thousands of them need no text as long as none fails.</summary>
+    private sealed record CallOfDescriptor(string Call, int Number)
+    {
+        public override string ToString() => $"{Call} of fd {Number}";
     }
 }

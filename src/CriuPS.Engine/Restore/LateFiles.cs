@@ -17,7 +17,7 @@ internal static class LateFiles
             {
                 foreach (FdinfoEntry descriptor in process.Saved.Descriptors.Where(d => d.Type == FdTypes.Reg))
                 {
-                    RegFileEntry saved = files[descriptor.Id, $"fd {descriptor.Fd}"].Reg;
+                    RegFileEntry saved = files[descriptor].Reg;
                     if (!ProcfsFile.IsOfOneObject(saved.Name.Span))
                     {
                         continue;

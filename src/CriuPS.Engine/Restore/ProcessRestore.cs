@@ -160,7 +160,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>Lets it make a file that only it can make; false where it is not the one.</summary>
     public bool MakeInside(SavedFiles files, FdinfoEntry descriptor)
     {
-        FileEntry entry = files[descriptor.Id, $"fd {descriptor.Fd}"];
+        FileEntry entry = files[descriptor];
         Dictionary<int, RemoteBatch> batches = _tasks.ToDictionary(t => t.Task.Tid, t => t.Batch);
         return FileKinds.Find(entry.Type)!.MakeInside(entry, descriptor, batches, files.Opening);
     }
@@ -340,7 +340,7 @@ internal sealed class ProcessRestore : IDisposable
     {
         foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
         {
-            FileEntry entry = _saved.File(descriptor.Id, $"fd {descriptor.Fd}");
+            FileEntry entry = _saved.File(descriptor);
             if (_saved.IsShared(entry))
             {
                 continue;

@@ -42,8 +42,10 @@ internal sealed class SavedFiles : IDisposable
     /// <summary>The file with an id.</summary>
     /// <param name="id">The id.</param>
     /// <param name="user">Who needs it, for the error.</param>
-    public FileEntry this[uint id, string user] =>
-        _files.TryGetValue(id, out FileEntry? entry) ? entry : throw Broken($"it lacks file {id}, which {user} needs");
+    public FileEntry this[uint id, string user] => _files.GetValueOrDefault(id) ?? throw Lacking(id, user);
+
+    /// <summary>The file of a descriptor.</summary>
+    public FileEntry this[FdinfoEntry descriptor] => _files.GetValueOrDefault(descriptor.Id) ?? throw Lacking(descriptor.Id, UserOf(descriptor));
 
     /// <summary>Notes if the file cannot be had as it was; <see cref="ThrowMismatches"/> fails for all of them.</summary>
     /// <param name="id">The id.</param>
@@ -51,21 +53,29 @@ internal sealed class SavedFiles : IDisposable
     /// <param name="user">What of the process needs it.</param>
     public void Validate(uint id, int pid, string user)
     {
-        FileEntry entry = this[id, user];
-        if (!_validated.Add(id))
+        if (Mismatch(this[id, user], () => user) is { } reason)
         {
-            return;
+            _mismatches.Add((pid, user, reason));
+        }
+    }
+
+    private CriuException? Mismatch(FileEntry entry, Func<string> user)
+    {
+        if (!_validated.Add(entry.Id))
+        {
+            return null;
         }
 
         IFileKind kind = FileKinds.Find(entry.Type) ?? throw new CriuException(
-            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user} is a file of kind {entry.Type}, which is not supported yet");
+            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user()} is a file of kind {entry.Type}, which is not supported yet");
         try
         {
             kind.Validate(entry, Opening);
+            return null;
         }
         catch (CriuException e) when (e is not ImageException)
         {
-            _mismatches.Add((pid, user, e));
+            return e;
         }
     }
 
@@ -87,10 +97,10 @@ internal sealed class SavedFiles : IDisposable
     /// <summary>Notes if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
     public void Validate(FdinfoEntry descriptor, int pid)
     {
-        string user = $"fd {descriptor.Fd}";
-        if (!Opening.Inherited.Replaces(this[descriptor.Id, user]))
+        FileEntry entry = this[descriptor];
+        if (!Opening.Inherited.Replaces(entry) && Mismatch(entry, () => UserOf(descriptor)) is { } reason)
         {
-            Validate(descriptor.Id, pid, user);
+            _mismatches.Add((pid, UserOf(descriptor), reason));
         }
     }
 
@@ -113,6 +123,10 @@ internal sealed class SavedFiles : IDisposable
         tun.Reg = named.Reg;
         _files[entry.Id] = tun;
     }
+
+    private static string UserOf(FdinfoEntry descriptor) => $"fd {descriptor.Fd}";
+
+    private ImageException Lacking(uint id, string user) => Broken($"it lacks file {id}, which {user} needs");
 
     private ImageException Broken(string reason) => new(ImageException.MalformedEntry, Path.Join(_images.Path, "files.img"), 0, reason);
 }

@@ -94,6 +94,9 @@ internal sealed class SavedProcess : IDisposable
     /// <summary>The file with an id.</summary>
     public FileEntry File(uint id, string user) => _files[id, user];
 
+    /// <summary>The file of a descriptor.</summary>
+    public FileEntry File(FdinfoEntry descriptor) => _files[descriptor];
+
     /// <summary>Opens what is behind a mapping.</summary>
     public Microsoft.Win32.SafeHandles.SafeFileHandle OpenMapped(VmaEntry entry) =>
         MappedFile.Open(entry, id => _files[id, "a mapping"], _files.Opening);

@@ -29,7 +29,7 @@ internal sealed class TreeFileOpening : IDisposable
     {
         if (!_open.TryGetValue(descriptor.Id, out SafeFileHandle? handle))
         {
-            FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
+            FileEntry entry = _files[descriptor];
             handle = _open[descriptor.Id] = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
         }
 
@@ -41,7 +41,7 @@ internal sealed class TreeFileOpening : IDisposable
     {
         foreach (FdinfoEntry descriptor in table.Where(d => _settled.Add(d.Id)))
         {
-            FileEntry entry = _files[descriptor.Id, $"fd {descriptor.Fd}"];
+            FileEntry entry = _files[descriptor];
             if (_files.Opening.Inherited.Replaces(entry))
             {
                 continue;

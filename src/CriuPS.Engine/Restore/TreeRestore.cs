@@ -285,7 +285,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
     private void RestoreSessionTerminal(ProcessRestore process, FdinfoEntry descriptor, Dictionary<uint, SafeFileHandle> opened)
     {
-        FileEntry entry = saved.Files[descriptor.Id, $"fd {descriptor.Fd}"];
+        FileEntry entry = saved.Files[descriptor];
         if (entry.Type != FdTypes.Tty || saved.Files.Opening.Terminals.Find(entry.Tty.TtyInfoId).Type != TtyType.Ctty)
         {
             return;
