@@ -27,6 +27,9 @@ internal readonly struct DescriptorReceipt
     {
         int size = UnixSocket.ControlSize(count);
         ulong control = program.Reserve(size), data = program.Reserve(8);
+
+        // What does not come must not be taken for the number 0 by the operations that follow.
+        program.At(control + UnixSocket.ControlHeaderSize, count * sizeof(int)).Fill(byte.MaxValue);
         ulong vector = program.Put(new iovec { iov_base = data, iov_len = 1 });
         ulong message = program.Put(new UnixSocket.msghdr
         {

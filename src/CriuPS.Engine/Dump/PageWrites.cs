@@ -58,7 +58,7 @@ internal sealed class PageWrites(int pid, SafeFileHandle file, IReadOnlyList<Pag
         if (_number.Kind != Argument.Constant)
         {
             // The next program has other data where the answer to this one is.
-            _number = _receipt!.Value.Numbers(program)[0];
+            _number = _receipt!.Value.Numbers(program) is [int number] ? number : -1;
         }
 
         foreach ((Operation write, ulong bytes) in _writes)

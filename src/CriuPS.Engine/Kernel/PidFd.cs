@@ -16,13 +16,16 @@ internal static class PidFd
                 () => $"pidfd_getfd(fd {fd})"),
             ownsHandle: true);
 
-    /// <summary>A duplicate of another process's descriptor for the length of a block; none where it has no such descriptor any more.</summary>
-    /// <exception cref="Errors.KernelException">The process has ended, or may not be looked into.</exception>
-    public static BorrowedDescriptor Borrow(SafeFileHandle pidfd, int fd)
+    /// <summary>A duplicate of another process's descriptor for the length of a block.</summary>
+    /// <param name="pidfd">The process.</param>
+    /// <param name="fd">The descriptor's number there.</param>
+    /// <param name="errno">Zero, or why there is none: EBADF where the process has no such descriptor.</param>
+    public static BorrowedDescriptor Borrow(SafeFileHandle pidfd, int fd, out int errno)
     {
         using DescriptorHold hold = new(pidfd);
         long result = Syscall.Invoke(SyscallNumber.pidfd_getfd, hold.Number, fd, 0);
-        return result == -Errno.EBADF ? new BorrowedDescriptor(-1) : new BorrowedDescriptor((int)Syscall.Check(result, "pidfd_getfd"));
+        errno = Syscall.IsError(result) ? (int)-result : 0;
+        return new BorrowedDescriptor((int)result);
     }
 
     public static void SendSignal(SafeFileHandle pidfd, int signal) =>

@@ -30,10 +30,10 @@ internal sealed class DescriptorLook : IDisposable
     /// <summary>Looks at a descriptor; null where there is none, or none any more.</summary>
     public OpenFile? TryRead(int fd)
     {
-        using BorrowedDescriptor file = PidFd.Borrow(_pidfd, fd);
-        if (file.Number < 0)
+        using BorrowedDescriptor file = PidFd.Borrow(_pidfd, fd, out int errno);
+        if (errno != 0)
         {
-            return null;
+            return errno == Errno.EBADF ? null : throw _proc.Failure("pidfd_getfd", $"fd/{fd}", errno);
         }
 
         FileStatus.stat status = FileStatus.Of(file);
