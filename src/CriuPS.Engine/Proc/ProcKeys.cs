@@ -1,13 +1,12 @@
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
-using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Proc;
 
 /// <summary>/proc/keys and /proc/key-users (proc_keys(5)): the keys that the reader may see, and how many everybody has.</summary>
 internal static class ProcKeys
 {
-    private const string Keys = "/proc/keys", Users = "/proc/key-users";
+    private const string Keys = "keys", Users = "key-users";
 
     /// <summary>
     /// Whether there may be keyrings beyond those that every user has. All counted keys of root, and nobody else's, are then seen to be others.
@@ -15,12 +14,12 @@ internal static class ProcKeys
     /// <exception cref="KernelException">They cannot be read.</exception>
     public static bool MayHaveSessions()
     {
-        if (!FileStatus.TryOf(Users, out _, out int errno))
+        if (!FileStatus.TryOf($"/proc/{Users}", out _, out int errno))
         {
             return errno != Errno.ENOENT;
         }
 
-        return Parse(Users, CountUsers) is var (roots, others) && (others > 0 || roots != Parse(Keys, CountKnown));
+        return ProcRoot.Parse(Users, CountUsers) is var (roots, others) && (others > 0 || roots != ProcRoot.Parse(Keys, CountKnown));
     }
 
     /// <summary>How many keys root and all others have, as far as they count: of "    0:     9 8/8 3/1000000 48/25000000" the 3.</summary>
@@ -69,10 +68,4 @@ internal static class ProcKeys
     }
 
     private static readonly string[] s_between = ["uses", "a time", "permissions", "a user", "a group"];
-
-    private static T Parse<T>(string path, ProcParser<T> parser)
-    {
-        using SafeFileHandle file = OpenAt.Open(path, OpenAt.O_RDONLY);
-        return ProcFile.Parse(file, new ProcSource(path, null), parser, errno => new KernelException($"read({path})", errno));
-    }
 }

@@ -71,7 +71,8 @@ public static class ProcRoot
     private static int PidOrZero(ReadOnlySpan<byte> name, ProcSource source) =>
         name[0] is >= (byte)'1' and <= (byte)'9' ? new ProcCursor(name, source).SmallDecimal("a pid") : 0;
 
-    private static T Parse<T>(string file, ProcParser<T> parser)
+    /// <summary>Reads a file of /proc that belongs to no process, and parses it.</summary>
+    internal static T Parse<T>(string file, ProcParser<T> parser)
     {
         string path = $"/proc/{file}";
         using BorrowedDescriptor opened = OpenAt.Borrow(null, CString.From(path), OpenAt.O_RDONLY, out int errno);
