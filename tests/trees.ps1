@@ -253,6 +253,19 @@ function Start-Tree {
     Start-Program 'bash', '-c', "cd $folder && DOTNET_EnableDiagnostics=0 exec bash ./script" -Folder $folder
 }
 
+# The root and all below it: else those would go on writing into its folder.
+function Stop-Tree {
+    param($Run)
+    $all = @(Get-CriuProcessTree $Run.Id -ErrorAction Ignore | ForEach-Object Id)
+    if (-not $all) {
+        $all = @($Run.Id)
+    }
+
+    & kill -KILL @all 2>$null
+    Wait-Until 'the tree ends' { -not ($all | Where-Object { -not (Test-Ended $_) }) }
+    Stop-Program $Run
+}
+
 function Wait-Tree {
     param($Run)
     Wait-Until 'the program ends' { Test-Ended $Run.Id } -Seconds 300
@@ -263,7 +276,7 @@ function Wait-Tree {
 function Test-Tree {
     param([string] $Name)
     $run = Start-Tree $Name
-    try { $expected = Wait-Tree $run } finally { Stop-Program $run }
+    try { $expected = Wait-Tree $run } finally { Stop-Tree $run }
     $run = Start-Tree $Name
     ($done, $most, $freeze) = 0, 0, [TimeSpan]::Zero
     try {
@@ -283,7 +296,7 @@ function Test-Tree {
         [pscustomobject]@{ Program = $Name; Rounds = $done; MostProcesses = $most; FreezeMs = $done ? [int]($freeze.TotalMilliseconds / $done) : 0; Result = $expected.Split("`n")[0] }
     }
     finally {
-        Stop-Program $run
+        Stop-Tree $run
     }
 }
 

@@ -117,11 +117,16 @@ internal sealed class FrozenTree : IDisposable
         try
         {
             bool settled = process.IsSettled;
-            bool grew = !settled && process.SeizeNew(tracer);
+            bool stopping = !settled && process.SeizeNew(tracer);
+            bool grew = stopping;
             foreach (int child in process.ListChildren(settledNow: !settled && process.IsSettled).Where(known.Add))
             {
-                Add(child);
-                grew = true;
+                // Who called vfork stands only when the child has let go of its memory: that must run until then, and the next pass takes it.
+                if (!stopping || !Kcmp.TrySame(process.Pid, child, Kcmp.KCMP_VM))
+                {
+                    Add(child);
+                    grew = true;
+                }
             }
 
             return grew;

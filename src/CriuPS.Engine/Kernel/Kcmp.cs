@@ -19,6 +19,9 @@ internal static class Kcmp
     /// <summary>Whether two tasks share an object of a kind.</summary>
     public static bool Same(int pid1, int pid2, int type) => Compare(pid1, pid2, type) == 0;
 
+    /// <summary>As <see cref="Same"/>; false where one of them is gone.</summary>
+    public static bool TrySame(int pid1, int pid2, int type) => Syscall.Invoke(SyscallNumber.kcmp, pid1, pid2, type, 0, 0) == 0;
+
     /// <summary>The order of two tasks' objects of a kind: negative, 0 for the same, positive. It holds as long as the objects live.</summary>
     public static int Compare(int pid1, int pid2, int type) => Order(
         Syscall.Check(Syscall.Invoke(SyscallNumber.kcmp, pid1, pid2, type, 0, 0), () => $"kcmp({pid1}, {pid2}, {type})"));

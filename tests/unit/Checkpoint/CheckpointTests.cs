@@ -32,6 +32,7 @@ public sealed class CheckpointTests
     [InlineData("ended_process", true)]
     [InlineData("login_uid", false)]
     [InlineData("keyrings", false)]
+    [InlineData("spawner", false)]
     [InlineData("posix_timers", true)]
     [InlineData("signals", true)]
     [InlineData("expired_alarm", true)]
