@@ -253,16 +253,11 @@ function Start-Tree {
     Start-Program 'bash', '-c', "cd $folder && DOTNET_EnableDiagnostics=0 exec bash ./script" -Folder $folder
 }
 
-# The root and all below it: else those would go on writing into its folder.
+# The whole group: else those below the root would go on writing into its folder.
 function Stop-Tree {
     param($Run)
-    $all = @(Get-CriuProcessTree $Run.Id -ErrorAction Ignore | ForEach-Object Id)
-    if (-not $all) {
-        $all = @($Run.Id)
-    }
-
-    & kill -KILL @all 2>$null
-    Wait-Until 'the tree ends' { -not ($all | Where-Object { -not (Test-Ended $_) }) }
+    & kill -KILL -- "-$($Run.Id)" 2>$null
+    Wait-Until 'the tree ends' { & kill -0 -- "-$($Run.Id)" 2>$null; $LASTEXITCODE -ne 0 }
     Stop-Program $Run
 }
 
