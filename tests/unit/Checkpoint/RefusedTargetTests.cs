@@ -12,8 +12,9 @@ public sealed class RefusedTargetTests
     public void A_key_that_nobody_can_read_is_refused_by_name()
     {
         using Target target = Target.Start("keyrings", "SECRET=1");
-        Refusal refusal = Refused(target);
-        Assert.Equal((target.Pid, "logon key 'criups:secret'"), (refusal.Pid, refusal.Subject));
+
+        // Several processes have the keyring, and are asked side by side.
+        Assert.Equal("logon key 'criups:secret'", Refused(target).Subject);
         Assert.Equal("ok", target.Finish());
     }
 
