@@ -6,6 +6,7 @@
 #include "target.h"
 #include <linux/keyctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define OTHER_USER 21000
@@ -117,6 +118,8 @@ static void live(enum member who)
         look(&before);
     }
 
+    /* Nobody is left when the test ends the root. */
+    TARGET_EQUAL(0, who == ROOT ? 0 : prctl(PR_SET_PDEATHSIG, SIGKILL));
     atomic_fetch_add(&all->ready, 1);
     for (int round = 0;; usleep(10000))
     {
