@@ -35,6 +35,11 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
+        if (ProcKeys.MayHaveSessions())
+        {
+            KernelTypes.ReadAhead();
+        }
+
         options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
         if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)

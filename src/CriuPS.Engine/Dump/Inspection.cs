@@ -65,9 +65,8 @@ internal sealed class Inspection
     /// <param name="proc">The process.</param>
     /// <param name="options">What the dump is asked to do.</param>
     /// <param name="own">The namespaces of this process.</param>
-    /// <param name="locks">Which files may be locked.</param>
     /// <param name="frozen">Whether our own tracer holds it.</param>
-    public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, LockTable locks, bool frozen)
+    public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
     {
         Inspection inspection = new(proc, ProcStat.Read(proc), options);
         inspection.LookAtProcess(frozen);
@@ -75,7 +74,7 @@ internal sealed class Inspection
         {
             inspection.LookAtNamespaces(own);
             inspection.LookAtMappings();
-            inspection.LookAtFiles(options.External.IsEmpty ? locks : null);
+            inspection.LookAtFiles();
             inspection.LookAtFilters();
             inspection.LookAtCgroups();
         }
@@ -200,9 +199,9 @@ internal sealed class Inspection
         Check(mapping.ToString(), file);
     }
 
-    private void LookAtFiles(LockTable? locks)
+    private void LookAtFiles()
     {
-        Files = [.. FileTable.Read(Proc, Status.DescriptorTableSize, locks).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
+        Files = [.. FileTable.Read(Proc, Status.DescriptorTableSize).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
         Executable = Named("exe", "executable");
         WorkingDirectory = Named("cwd", "working directory");
         Root = Named("root", "root directory");

@@ -71,7 +71,6 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         ProcessDump process = new()
         {
             Pid = frozen.Pid, Proc = frozen.Proc, Stat = inspection.Stat, Status = inspection.Status, Mappings = inspection.Mappings,
-            Files = inspection.Files,
         };
         (_inspection, _process) = (inspection, process);
         MemoryLayout.Save(process);

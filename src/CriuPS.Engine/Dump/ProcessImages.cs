@@ -42,7 +42,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         if (_tables.Add(ids.FilesId))
         {
             using ImageWriter descriptors = set.CreateWriter(ImageType.FdInfo, ids.FilesId);
-            FileTable.Save(inspection.Files, process.ClosedOnExec, pidfd, files, descriptors);
+            FileTable.Save(inspection.Files, pidfd, files, descriptors);
         }
 
         WriteMemory(process);

@@ -21,7 +21,6 @@ internal sealed class TreeInspection
     private readonly bool _frozen;
     private bool _changed;
     private readonly OwnNamespaces _own = new();
-    private readonly Lazy<LockTable> _locks = new(LockTable.Read);
     private bool _isGlance;
 
     private TreeInspection(DumpOptions options, bool frozen) => (_options, _frozen) = (options, frozen);
@@ -100,7 +99,7 @@ internal sealed class TreeInspection
     public static TreeInspection Of(IReadOnlyList<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
     {
         TreeInspection tree = new(options, frozen: true);
-                tree._processes.AddRange(Workers.Map(processes, proc => Inspection.Of(proc, options, tree._own, tree._locks.Value, frozen: true)));
+                tree._processes.AddRange(Workers.Map(processes, proc => Inspection.Of(proc, options, tree._own, frozen: true)));
         foreach (int pid in zombies)
         {
             using ProcDirectory proc = new(pid);
@@ -130,7 +129,7 @@ internal sealed class TreeInspection
             ProcStat stat = ProcStat.Read(proc);
             if (proc.Pid == _options.Pid || !stat.IsZombie || stat.Threads > 1)
             {
-                Inspection inspection = _isGlance ? Inspection.Glance(proc, stat, _options, _own) : Inspection.Of(proc, _options, _own, _locks.Value, frozen: false);
+                Inspection inspection = _isGlance ? Inspection.Glance(proc, stat, _options, _own) : Inspection.Of(proc, _options, _own, frozen: false);
                 if (proc.Pid == _options.Pid || inspection.Stat is not { IsZombie: true, Threads: <= 1 })
                 {
                     return inspection;

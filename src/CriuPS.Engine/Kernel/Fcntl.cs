@@ -23,12 +23,6 @@ internal static unsafe class Fcntl
             Syscall.Invoke(SyscallNumber.fcntl, handle.DangerousGetHandle(), command, argument),
             () => $"fcntl(command {command}, 0x{argument:x})");
 
-    /// <summary>The flags of an open file (F_GETFL).</summary>
-    public static int Flags(in BorrowedDescriptor file) => (int)Syscall.Check(Syscall.Invoke(SyscallNumber.fcntl, file.Number, F_GETFL), "fcntl(F_GETFL)");
-
-    /// <summary>The position of an open file, which stays.</summary>
-    public static long Position(in BorrowedDescriptor file) => Syscall.Check(Syscall.Invoke(SyscallNumber.lseek, file.Number, 0, SEEK_CUR), "lseek");
-
     /// <summary>fcntl that fills a structure.</summary>
     public static T Get<T>(SafeFileHandle handle, int command) where T : unmanaged
     {

@@ -3,18 +3,9 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>What kind of file system a file is on: the first word of statfs(2) (include/uapi/linux/magic.h).</summary>
 internal static unsafe class FileSystemType
 {
-    public const long HUGETLBFS_MAGIC = 0x958458f6, EXT4_SUPER_MAGIC = 0xef53, XFS_SUPER_MAGIC = 0x58465342, TMPFS_MAGIC = 0x01021994;
-    public const long PIPEFS_MAGIC = 0x50495045, SOCKFS_MAGIC = 0x534f434b;
+    public const long HUGETLBFS_MAGIC = 0x958458f6;
 
     private const int StructSize = 120;
-
-    /// <summary>The kind of a file system, by an open file in it.</summary>
-    public static long Of(in BorrowedDescriptor file)
-    {
-        long* answer = stackalloc long[StructSize / sizeof(long)];
-        Syscall.Check(Syscall.Invoke(SyscallNumber.fstatfs, file.Number, (long)answer), "fstatfs");
-        return answer[0];
-    }
 
     /// <summary>The kind of a file system, by any path in it.</summary>
     /// <exception cref="Errors.KernelException">There is no such path.</exception>

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 using CriuPS.Engine.Errors;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
@@ -8,7 +10,7 @@ namespace CriuPS.Engine.Kernel;
 /// The running kernel's description of its own types (BTF, Documentation/bpf/btf.rst; /sys/kernel/btf/vmlinux since Linux 5.4): where a member of a
 /// structure lies, and the number of a function.
 /// </summary>
-internal sealed class KernelTypes
+internal sealed unsafe class KernelTypes
 {
     public const string Path = "/sys/kernel/btf/vmlinux";
 
@@ -24,28 +26,33 @@ internal sealed class KernelTypes
 
     private static readonly Lazy<KernelTypes> s_running = new(Read);
 
-    private readonly byte[] _data;
-    private readonly int _strings;
-    private readonly List<int> _types = [0];
+    private readonly byte* _data;
+    private readonly int _length, _strings, _stringsLength;
+    private readonly int[] _types;
+    private readonly int _count = 1;
 
-    private KernelTypes(byte[] data, string source)
+    // The bytes stay where they are as long as this process lives: there is one description, and it is read once.
+    private KernelTypes(byte* start, int length, string source)
     {
-        _data = data;
+        _data = start;
+        _length = length;
+        ReadOnlySpan<byte> data = Data;
         if (data.Length < 24 || BinaryPrimitives.ReadUInt16LittleEndian(data) != Magic)
         {
             throw Malformed(source);
         }
 
         int header = Number(4), types = header + Number(8), end = types + Number(12);
-        _strings = header + Number(16);
-        if (types < 0 || end < types || end > data.Length || _strings < 0 || _strings > data.Length)
+        (_strings, _stringsLength) = (header + Number(16), Number(20));
+        if (types < 0 || end < types || end > data.Length || _strings < 0 || _stringsLength < 0 || _strings > data.Length - _stringsLength)
         {
             throw Malformed(source);
         }
 
+        _types = new int[1 + (end - types) / TypeSize];
         for (int at = types; at + TypeSize <= end; at += TypeSize + Tail(at))
         {
-            _types.Add(at);
+            _types[_count++] = at;
         }
     }
 
@@ -53,16 +60,58 @@ internal sealed class KernelTypes
     /// <exception cref="CriuException"><see cref="Unknown"/>: it has none, or one that cannot be understood.</exception>
     public static KernelTypes Running => s_running.Value;
 
+    /// <summary>Begins to read the description of the running kernel on another thread, for who will need it soon.</summary>
+    public static void ReadAhead() => ThreadPool.QueueUserWorkItem(_ =>
+    {
+        try
+        {
+            _ = s_running.Value;
+        }
+        catch (CriuException)
+        {
+            // Who needs it hears of it.
+        }
+    });
+
     private static KernelTypes Read()
     {
         try
         {
-            return new KernelTypes(File.ReadAllBytes(Path), Path);
+            using SafeFileHandle file = File.OpenHandle(Path);
+            int length = checked((int)RandomAccess.GetLength(file));
+            return new KernelTypes(Contents(file, length), length, Path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException or IndexOutOfRangeException)
         {
             throw new CriuException(Unknown, CriuErrorKind.NotSupported, $"{Path} cannot be used: {e.Message}", e);
         }
+    }
+
+    // It can be mapped since Linux 6.16 (kernel/bpf/sysfs_btf.c, btf_sysfs_vmlinux_mmap): then nothing is copied.
+    private static byte* Contents(SafeFileHandle file, int length)
+    {
+        using DescriptorHold hold = new(file);
+        long result = Syscall.Invoke(SyscallNumber.mmap, 0, length, Memory.PROT_READ, Memory.MAP_PRIVATE, hold.Number, 0);
+        return Syscall.IsError(result) ? Copy(file, length) : (byte*)result;
+    }
+
+    private static byte* Copy(SafeFileHandle file, int length)
+    {
+        byte* memory = (byte*)NativeMemory.Alloc((nuint)length);
+        Span<byte> rest = new(memory, length);
+        for (long at = 0; !rest.IsEmpty;)
+        {
+            int count = RandomAccess.Read(file, rest, at);
+            if (count == 0)
+            {
+                throw new EndOfStreamException();
+            }
+
+            rest = rest[count..];
+            at += count;
+        }
+
+        return memory;
     }
 
     /// <summary>The number of a function's type.</summary>
@@ -88,12 +137,14 @@ internal sealed class KernelTypes
         return offset;
     }
 
+    // Each name is there once (tools/lib/bpf, btf__dedup): types are compared by where theirs is.
     private int Find(int kind, string name)
     {
-        byte[] wanted = [.. Encoding.ASCII.GetBytes(name), 0];
-        for (int id = 1; id < _types.Count; id++)
+        byte[] wanted = [0, .. Encoding.ASCII.GetBytes(name), 0];
+        int text = Data.Slice(_strings, _stringsLength).IndexOf(wanted) + 1;
+        for (int id = 1; id < _count && text > 0; id++)
         {
-            if (Kind(_types[id]) == kind && NameAt(_types[id]).StartsWith(wanted))
+            if (Number(_types[id]) == text && Kind(_types[id]) == kind)
             {
                 return id;
             }
@@ -143,9 +194,11 @@ internal sealed class KernelTypes
 
     private int Count(int at) => Number(at + 4) & 0xffff;
 
-    private ReadOnlySpan<byte> NameAt(int at) => _data.AsSpan(_strings + Number(at));
+    private ReadOnlySpan<byte> NameAt(int at) => Data[(_strings + Number(at))..];
 
-    private int Number(int at) => BinaryPrimitives.ReadInt32LittleEndian(_data.AsSpan(at));
+    private int Number(int at) => BinaryPrimitives.ReadInt32LittleEndian(Data[at..]);
+
+    private ReadOnlySpan<byte> Data => new(_data, _length);
 
     private static CriuException Malformed(string source) =>
         new(Unknown, CriuErrorKind.NotSupported, $"{source} is not what it should be");

@@ -1,5 +1,4 @@
 using CriuPS.Engine.Images.Schema;
-using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Proc;
 
@@ -17,12 +16,6 @@ internal sealed class ProcessDump
     public required ProcStatus Status { get; init; }
 
     public required IReadOnlyList<Mapping> Mappings { get; init; }
-
-    /// <summary>Its descriptors, in the order of their numbers.</summary>
-    public required IReadOnlyList<OpenFile> Files { get; init; }
-
-    /// <summary>Those of them that execve(2) closes, as far as only the process itself has told it.</summary>
-    public HashSet<int> ClosedOnExec { get; } = [];
 
     /// <summary>Its POSIX timers.</summary>
     public IReadOnlyList<PosixTimer> Timers => field ??= PosixTimer.Read(Proc);

@@ -1,6 +1,5 @@
 using CriuPS.Engine.Objects.Credentials;
 using CriuPS.Engine.Objects.Cpu;
-using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Limits;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Objects.Signals;
@@ -17,7 +16,6 @@ internal static class TaskStates
 {
     public static IReadOnlyList<ITaskState> InOrder { get; } =
     [
-        new CloseOnExec(),
         new Personality(),
         new ChildSubreaper(),
         new MembarrierRegistration(),

@@ -14,16 +14,14 @@ internal sealed class DescriptorLook : IDisposable
     private static readonly OsText s_event = new("anon_inode:[eventfd]"u8), s_timer = new("anon_inode:[timerfd]"u8), s_signal = new("anon_inode:[signalfd]"u8);
 
     private readonly ProcDirectory _proc;
-    private readonly LockTable? _locks;
     private readonly ProcDirectory _self = new(Environment.ProcessId);
     private readonly SafeFileHandle _pidfd;
     private readonly ulong _pipeDevice = DeviceOfPipes();
 
     /// <param name="proc">The process; it stays the caller's.</param>
-    /// <param name="locks">Which files may be locked; null to ask fdinfo about every descriptor.</param>
-    public DescriptorLook(ProcDirectory proc, LockTable? locks)
+    public DescriptorLook(ProcDirectory proc)
     {
-        (_proc, _locks) = (proc, locks);
+        _proc = proc;
         _pidfd = PidFd.Open(proc.Pid);
     }
 
@@ -37,16 +35,11 @@ internal sealed class DescriptorLook : IDisposable
         }
 
         FileStatus.stat status = FileStatus.Of(file);
-        int flags = Fcntl.Flags(file) & ~Fcntl.O_CLOEXEC;
-        if (_locks is not null && Position(file, status, flags) is { } position)
-        {
-            return new OpenFile(_proc.Pid, fd, Link(file, status, flags, null), status, position, flags);
-        }
-
         try
         {
+            // Locks are told here only: /proc/locks makes everybody on the machine wait who locks a file (fs/locks.c, locks_start).
             FdInfo info = FdInfo.Read(_proc, fd);
-            return new OpenFile(_proc.Pid, fd, Link(file, status, flags, info), status, info.Position, (int)info.Flags) { Info = info };
+            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags) { Info = info };
         }
         catch (CriuException e) when (e.Id == "ProcFileMissing")
         {
@@ -55,40 +48,20 @@ internal sealed class DescriptorLook : IDisposable
         }
     }
 
-    // Where that is all that fdinfo would tell: of files that nothing but a place belongs to and nobody can have locked. Elsewhere a file system may give stat(2)
-    // another inode number than its locks have, or keep its own idea of a place.
-    private long? Position(in BorrowedDescriptor file, in FileStatus.stat status, int flags)
-    {
-        uint kind = status.st_mode & FileStatus.S_IFMT;
-        bool isPlain = kind is FileStatus.S_IFREG or FileStatus.S_IFIFO or FileStatus.S_IFSOCK || (kind == FileStatus.S_IFCHR && IsEmptyDevice(status));
-        if (!isPlain || (flags & Fcntl.O_PATH) != 0 || _locks!.MayHave(status) || !IsPlainFileSystem(FileSystemType.Of(file)))
-        {
-            return null;
-        }
-
-        return kind == FileStatus.S_IFREG ? Fcntl.Position(file) : 0;
-    }
-
-    private static bool IsPlainFileSystem(long type) => type is FileSystemType.EXT4_SUPER_MAGIC or FileSystemType.XFS_SUPER_MAGIC or FileSystemType.TMPFS_MAGIC
-        or FileSystemType.PIPEFS_MAGIC or FileSystemType.SOCKFS_MAGIC;
-
-    // Documentation/admin-guide/devices.txt: null, zero and full, which have no place (drivers/char/mem.c, null_lseek).
-    private static bool IsEmptyDevice(in FileStatus.stat status) => status.st_rdev is 0x103 or 0x105 or 0x107;
-
     public void Dispose()
     {
         _pidfd.Dispose();
         _self.Dispose();
     }
 
-    private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, int flags, FdInfo? info) => (status.st_mode & FileStatus.S_IFMT) switch
+    private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) => (status.st_mode & FileStatus.S_IFMT) switch
     {
         // fs/pipe.c, pipefs_dname; net/socket.c, sockfs_dname. By its path a socket cannot be opened but with O_PATH.
         FileStatus.S_IFIFO when status.st_dev == _pipeDevice => Numbered("pipe:["u8, status.st_ino),
-        FileStatus.S_IFSOCK when (flags & Fcntl.O_PATH) == 0 => Numbered("socket:["u8, status.st_ino),
-        _ when info?.EventFd is not null => s_event,
-        _ when info?.TimerFd is not null => s_timer,
-        _ when info?.SignalMask is not null => s_signal,
+        FileStatus.S_IFSOCK when (info.Flags & Fcntl.O_PATH) == 0 => Numbered("socket:["u8, status.st_ino),
+        _ when info.EventFd is not null => s_event,
+        _ when info.TimerFd is not null => s_timer,
+        _ when info.SignalMask is not null => s_signal,
         _ => _self.TryReadLinkText("fd/", file.Number, out int errno) ?? throw _self.Failure("readlinkat", $"fd/{file.Number}", errno),
     };
 

@@ -58,7 +58,7 @@ internal static class FileLocks
         HashSet<(ulong Device, ulong Inode, long Start, long Last)> seen = [];
         foreach (OpenFile file in table)
         {
-            foreach (FileLock held in file.Info?.Locks ?? [])
+            foreach (FileLock held in file.Info!.Locks)
             {
                 bool isNew = held.Kind == FileLockKind.Posix
                     ? seen.Add((file.Status.st_dev, file.Status.st_ino, held.Start, held.Last))

@@ -14,8 +14,7 @@ internal static class FileTable
     /// <summary>Reads the table of a process without touching it.</summary>
     /// <param name="proc">The process.</param>
     /// <param name="slots">How many numbers its table has room for (FDSize of /proc/PID/status).</param>
-    /// <param name="locks">Which files may be locked; null to ask fdinfo about every descriptor.</param>
-    public static List<OpenFile> Read(ProcDirectory proc, int slots, LockTable? locks)
+    public static List<OpenFile> Read(ProcDirectory proc, int slots)
     {
         IReadOnlyList<int> numbers = Numbers(proc, slots);
         if (numbers.Count == 0)
@@ -23,11 +22,12 @@ internal static class FileTable
             return [];
         }
 
-        using DescriptorLook look = new(proc, locks);
+        using DescriptorLook look = new(proc);
         return [.. Workers.Map(numbers, look.TryRead).OfType<OpenFile>()];
     }
 
-    // To try the numbers of a table that is well filled takes less time than to list it. The directory's size is how many are open (since Linux 6.2).
+    // To try the numbers of a table that is well filled takes less time than to list it. The directory's size is how many are open (since Linux 6.2). Of the two
+    // directories the one is listed whose files are read: the kernel remembers what it has listed.
     private static IReadOnlyList<int> Numbers(ProcDirectory proc, int slots)
     {
         if (proc.TryStat("fd", out FileStatus.stat directory, out _) && directory.st_size * 2 >= slots)
@@ -35,18 +35,17 @@ internal static class FileTable
             return [.. Enumerable.Range(0, slots)];
         }
 
-        List<int> numbers = proc.ListNumbers("fd");
+        List<int> numbers = proc.ListNumbers("fdinfo");
         numbers.Sort();
         return numbers;
     }
 
     /// <summary>Saves the table and the open files of a stopped process.</summary>
     /// <param name="table">The table.</param>
-    /// <param name="closedOnExec">Those numbers that execve(2) closes, of the descriptors which fdinfo does not tell it of.</param>
     /// <param name="pidfd">The process.</param>
     /// <param name="images">Takes the files.</param>
     /// <param name="descriptors">Takes the table.</param>
-    public static void Save(IReadOnlyList<OpenFile> table, IReadOnlySet<int> closedOnExec, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
+    public static void Save(IReadOnlyList<OpenFile> table, SafeFileHandle pidfd, FileImages images, Images.ImageWriter descriptors)
     {
         HashSet<OpenFile> first = new(ReferenceEqualityComparer.Instance);
         foreach (OpenFile file in table)
@@ -72,7 +71,7 @@ internal static class FileTable
 
             descriptors.Write(new FdinfoEntry
             {
-                Id = id, Fd = (uint)file.Fd, Type = replaced ? FdTypes.Reg : kind!.Type, Flags = file.CloseOnExec || closedOnExec.Contains(file.Fd) ? (uint)Fcntl.FD_CLOEXEC : 0,
+                Id = id, Fd = (uint)file.Fd, Type = replaced ? FdTypes.Reg : kind!.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
             });
         }
 

@@ -9,7 +9,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="Link">The text of /proc/PID/fd/N.</param>
 /// <param name="Status">stat(2) of the open file.</param>
 /// <param name="Position">The file position, bytes.</param>
-/// <param name="Flags">Open flags, O_CLOEXEC being the descriptor's own where <see cref="Info"/> tells it.</param>
+/// <param name="Flags">Open flags, O_CLOEXEC being the descriptor's own.</param>
 internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat Status, long Position, int Flags)
 {
     public uint Kind => Status.st_mode & FileStatus.S_IFMT;
@@ -28,7 +28,7 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
         init;
     }
 
-    /// <summary>What fdinfo tells of it; null for files that are no descriptors, and for those of which it would tell nothing that is not known without it.</summary>
+    /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
     public FdInfo? Info { get; init; }
 
     /// <summary>The name that stands for it outside of images: mount and inode.</summary>
