@@ -35,11 +35,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
-        if (ProcKeys.MayHaveSessions())
-        {
-            KernelTypes.ReadAhead();
-        }
-
+        Task types = ProcKeys.MayHaveSessions() ? KernelTypes.ReadAhead() : Task.CompletedTask;
         options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
         if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
@@ -50,6 +46,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
         Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
+        types.Wait(cancellation);
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         bool isOurChild = IsOurChild();
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation) { OwnChild = isOurChild ? options.Pid : 0 };

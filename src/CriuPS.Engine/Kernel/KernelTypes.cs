@@ -61,7 +61,7 @@ internal sealed unsafe class KernelTypes
     public static KernelTypes Running => s_running.Value;
 
     /// <summary>Begins to read the description of the running kernel on another thread, for who will need it soon.</summary>
-    public static void ReadAhead() => ThreadPool.QueueUserWorkItem(_ =>
+    public static Task ReadAhead() => Task.Run(() =>
     {
         try
         {
