@@ -35,7 +35,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
-        Task types = ProcKeys.MayHaveSessions() ? KernelTypes.ReadAhead() : Task.CompletedTask;
+        Task<SessionKeyrings?> preparing = Task.Run(SessionKeyrings.TryPrepare, cancellation);
         options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
         if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
@@ -46,7 +46,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
         Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
-        types.Wait(cancellation);
+        using SessionKeyrings? keyrings = preparing.GetAwaiter().GetResult();
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         bool isOurChild = IsOurChild();
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation) { OwnChild = isOurChild ? options.Pid : 0 };
@@ -57,7 +57,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         bool finished = false;
         try
         {
-            using TreeCapture capture = new(tracer, frozen, images, options, events);
+            using TreeCapture capture = new(tracer, frozen, images, options, events) { Keyrings = keyrings };
             capture.Run();
             cancellation.ThrowIfCancellationRequested();
             TimeSpan? freeze = null;

@@ -66,7 +66,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <param name="inspection">What /proc tells.</param>
     /// <param name="blocks">What the kernel keeps of interrupted waits; null where it does not tell.</param>
     /// <param name="keyrings">The session keyrings of tasks; null where the kernel does not tell.</param>
-    public void Describe(Inspection inspection, RestartBlocks? blocks, SessionKeyrings? keyrings)
+    public void Describe(Inspection inspection, RestartBlocks? blocks, IReadOnlyDictionary<int, uint>? keyrings)
     {
         ProcessDump process = new()
         {
@@ -76,7 +76,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         MemoryLayout.Save(process);
         foreach ((Tracee tracee, ProcStatus status) in frozen.Tasks.Zip(Statuses(inspection.Status)))
         {
-            TaskDump task = new(process, tracee) { Status = status, SessionKeyring = keyrings?.Of(tracee.Tid) };
+            TaskDump task = new(process, tracee) { Status = status, SessionKeyring = keyrings?.GetValueOrDefault(tracee.Tid) };
             process.Tasks.Add(task);
             if (task.Status.Seccomp is > 0)
             {

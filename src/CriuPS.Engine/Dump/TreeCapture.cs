@@ -24,6 +24,9 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     /// <summary>Whether the tree is a newborn of ours, which has what others may not have.</summary>
     public bool Rehearsal { get; init; }
 
+    /// <summary>The question for session keyrings, if it is put together already; it stays the caller's.</summary>
+    public SessionKeyrings? Keyrings { get; init; }
+
     /// <summary>Processes, those that have ended included.</summary>
     public int Processes => _processes.Count + frozen.Zombies.Count;
 
@@ -47,7 +50,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         _processes.ForEach(p => p.SaveRegisters());
         TreeInspection inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
         RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
-        SessionKeyrings? keyrings = ProcKeys.MayHaveSessions() ? SessionKeyrings.TryRead() : SessionKeyrings.None;
+        IReadOnlyDictionary<int, uint>? keyrings = AskKeyrings();
         for (int i = 0; i < _processes.Count; i++)
         {
             _processes[i].Describe(inspection.Processes[i], blocks, keyrings);
@@ -76,6 +79,18 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
         Times = (search, Stopwatch.GetElapsedTime(start) - search);
         WriteImages(inspection, ids);
+    }
+
+    // The keyrings of all tasks: nobody has one where there are no more keys than those that everybody has.
+    private IReadOnlyDictionary<int, uint>? AskKeyrings()
+    {
+        if (!ProcKeys.MayHaveSessions())
+        {
+            return new Dictionary<int, uint>();
+        }
+
+        using SessionKeyrings? late = Keyrings is null ? SessionKeyrings.TryPrepare() : null;
+        return (Keyrings ?? late)?.TryAsk([.. frozen.Processes.Select(p => p.Pid)]);
     }
 
     public void Dispose() => _processes.ForEach(p => p.Dispose());

@@ -57,7 +57,13 @@ internal static unsafe class Bpf
     public static byte[] Iterate(ReadOnlySpan<ulong> instructions, int function, int pid = 0)
     {
         using SafeFileHandle program = Load(instructions, function);
+        return Iterate(program, pid);
+    }
 
+    /// <summary>Runs a program that is loaded already.</summary>
+    /// <inheritdoc cref="Iterate(ReadOnlySpan{ulong}, int, int)"/>
+    public static byte[] Iterate(SafeFileHandle program, int pid)
+    {
         // union bpf_iter_link_info: tid, pid, pid_fd.
         int* info = stackalloc int[4] { 0, pid, 0, 0 };
         link_create_attr link = new()
@@ -71,7 +77,9 @@ internal static unsafe class Bpf
         return FileRead.ToEnd(iterator);
     }
 
-    private static SafeFileHandle Load(ReadOnlySpan<ulong> instructions, int function)
+    /// <summary>Loads an iterator's program; the kernel looks at each of its instructions, which takes longer than to run it.</summary>
+    /// <inheritdoc cref="Iterate(ReadOnlySpan{ulong}, int, int)"/>
+    public static SafeFileHandle Load(ReadOnlySpan<ulong> instructions, int function)
     {
         fixed (ulong* code = instructions)
         fixed (byte* license = "GPL\0"u8)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
@@ -75,9 +76,20 @@ internal sealed class BpfRow
     /// <exception cref="CriuException">The kernel does not tell, see <see cref="IsUntold"/>.</exception>
     public List<ulong[]> Run(string iterator, int pid)
     {
-        byte[] written = Bpf.Iterate(Finish(), KernelTypes.Running.Function(iterator), pid);
-        return [.. MemoryMarshal.Cast<byte, ulong>(written).ToArray().Chunk(_words)];
+        using SafeFileHandle program = Load(iterator);
+        return Run(program, pid);
     }
+
+    /// <summary>Loads the program, to <see cref="Run(SafeFileHandle, int)"/> it later.</summary>
+    /// <inheritdoc cref="Run(string, int)"/>
+    public SafeFileHandle Load(string iterator) => Bpf.Load(Finish(), KernelTypes.Running.Function(iterator));
+
+    /// <summary>The rows of all objects of a process, by the program that was loaded.</summary>
+    /// <param name="program">What <see cref="Load"/> gave.</param>
+    /// <param name="pid">The process; 0 for all.</param>
+    /// <exception cref="CriuException">The kernel does not tell, see <see cref="IsUntold"/>.</exception>
+    public List<ulong[]> Run(SafeFileHandle program, int pid) =>
+        [.. MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(program, pid)).ToArray().Chunk(_words)];
 
     /// <summary>Whether the reason is that this kernel, or our privileges, do not allow such questions.</summary>
     public static bool IsUntold(CriuException e) =>

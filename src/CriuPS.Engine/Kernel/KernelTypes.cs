@@ -60,19 +60,6 @@ internal sealed unsafe class KernelTypes
     /// <exception cref="CriuException"><see cref="Unknown"/>: it has none, or one that cannot be understood.</exception>
     public static KernelTypes Running => s_running.Value;
 
-    /// <summary>Begins to read the description of the running kernel on another thread, for who will need it soon.</summary>
-    public static Task ReadAhead() => Task.Run(() =>
-    {
-        try
-        {
-            _ = s_running.Value;
-        }
-        catch (CriuException)
-        {
-            // Who needs it hears of it.
-        }
-    });
-
     private static KernelTypes Read()
     {
         try

@@ -1,39 +1,38 @@
 using CriuPS.Engine.Errors;
+using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Kernel;
 
 /// <summary>
-/// The numbers of the session keyrings of all tasks (struct cred.session_keyring). A task that asks for its own by keyctl(2) gets one if it had none, and its
-/// children with it (security/keys/process_keys.c, lookup_user_key); so the kernel's memory is asked.
+/// The numbers of the session keyrings of tasks (struct cred.session_keyring). A task that asks for its own by keyctl(2) gets one if it had none, and its
+/// children with it (security/keys/process_keys.c, lookup_user_key); so the kernel's memory is asked. The question is put together before anybody is stopped for it.
 /// </summary>
-internal sealed class SessionKeyrings
+internal sealed class SessionKeyrings : IDisposable
 {
-    private readonly Dictionary<int, uint> _byTid;
+    private const int AllProcesses = 0, Words = 5;
 
-    private SessionKeyrings(Dictionary<int, uint> byTid) => _byTid = byTid;
+    private readonly SafeFileHandle _program;
+    private readonly BpfRow _row = new(Words);
+    private readonly int _tid, _keyring, _serial;
 
-    /// <summary>No task has one.</summary>
-    public static SessionKeyrings None { get; } = new([]);
-
-    /// <summary>Asks for all tasks of the machine; null where the kernel does not tell.</summary>
-    public static SessionKeyrings? TryRead()
+    private SessionKeyrings()
     {
-        if (!RestartBlocks.IsFirstPidNamespace)
-        {
-            return null;
-        }
+        KernelTypes types = KernelTypes.Running;
+        _row.Of(types.OffsetOf("bpf_iter__task", "task"));
+        _tid = _row.FromAddress(_row.ObjectItself(), types.OffsetOf("task_struct", "pid"));
+        int credentials = _row.FromObject(types.OffsetOf("task_struct", "real_cred"));
+        _keyring = _row.FromAddress(credentials, types.OffsetOf("cred", "session_keyring"));
+        _serial = _row.FromAddress(_keyring, types.OffsetOf("key", "serial"));
+        _program = _row.Load("bpf_iter_task");
+    }
 
+    /// <summary>Puts the question together; null where the kernel does not tell, or nobody has such a keyring.</summary>
+    public static SessionKeyrings? TryPrepare()
+    {
         try
         {
-            KernelTypes types = KernelTypes.Running;
-            BpfRow row = new(words: 5);
-            row.Of(types.OffsetOf("bpf_iter__task", "task"));
-            int tid = row.FromAddress(row.ObjectItself(), types.OffsetOf("task_struct", "pid"));
-            int credentials = row.FromObject(types.OffsetOf("task_struct", "real_cred"));
-            int keyring = row.FromAddress(credentials, types.OffsetOf("cred", "session_keyring"));
-            int serial = row.FromAddress(keyring, types.OffsetOf("key", "serial"));
-            return new SessionKeyrings(row.Run("bpf_iter_task", 0).DistinctBy(words => (int)words[tid])
-                .ToDictionary(words => (int)words[tid], words => words[keyring] == 0 ? 0 : (uint)words[serial]));
+            return RestartBlocks.IsFirstPidNamespace && ProcKeys.MayHaveSessions() ? new SessionKeyrings() : null;
         }
         catch (CriuException e) when (BpfRow.IsUntold(e))
         {
@@ -41,6 +40,20 @@ internal sealed class SessionKeyrings
         }
     }
 
-    /// <summary>The number of a task's session keyring; 0 where it has none of its own.</summary>
-    public uint Of(int tid) => _byTid.GetValueOrDefault(tid);
+    /// <summary>The numbers for all tasks of some processes, 0 for those which have none of their own; null where the kernel does not tell.</summary>
+    /// <param name="pids">The processes, which stand still.</param>
+    public IReadOnlyDictionary<int, uint>? TryAsk(IReadOnlyList<int> pids)
+    {
+        try
+        {
+            return _row.Run(_program, pids.Count == 1 ? pids[0] : AllProcesses).DistinctBy(words => (int)words[_tid])
+                .ToDictionary(words => (int)words[_tid], words => words[_keyring] == 0 ? 0 : (uint)words[_serial]);
+        }
+        catch (CriuException e) when (BpfRow.IsUntold(e))
+        {
+            return null;
+        }
+    }
+
+    public void Dispose() => _program.Dispose();
 }
