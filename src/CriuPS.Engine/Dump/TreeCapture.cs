@@ -16,7 +16,7 @@ namespace CriuPS.Engine.Dump;
 internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet images, DumpOptions options, Action<OperationEvent>? events) : IDisposable
 {
     // Each process whose pages are being saved takes descriptors of ours.
-    private const int AtOnce = 64, InTurns = 8;
+    private const int AtOnce = 64, InTurns = 16;
 
     private readonly List<ProcessCapture> _processes = [];
     private ulong _bytes, _bytesDone;
