@@ -34,6 +34,17 @@ extern char **environ;
 
 static long descriptors_of_each;
 
+/* The session of the target, which must not outlive a round that fails. */
+static pid_t target;
+
+static void end_target(void)
+{
+    if (target > 0)
+    {
+        kill(-target, SIGKILL);
+    }
+}
+
 static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "round: %s: %s\n", what, strerror(errno));
@@ -243,7 +254,8 @@ static void cycle(char *criu, char *directory, char *kind, char *size)
     {
         fail("prctl");
     }
-    pid_t pid = start_target((char *[]){"round", "target", kind, size, NULL});
+    pid_t pid = target = start_target((char *[]){"round", "target", kind, size, NULL});
+    atexit(end_target);
     snprintf(pid_text, sizeof(pid_text), "%d", pid);
     int64_t dump = run((char *[]){criu, "dump", "-v0", "-D", directory, "-t", pid_text, NULL}, &peak);
     reap_all();
