@@ -8,40 +8,17 @@ namespace CriuPS.Engine.Check;
 /// <param name="Messages">The messages of the answer, acknowledgements left out; each begins with its header.</param>
 internal sealed record NetlinkReply(int Error, IReadOnlyList<byte[]> Messages)
 {
-    private const int AttributeHeaderSize = 4;
-
     /// <summary>Whether some message has an attribute of a type.</summary>
     /// <param name="headerSize">The size of the protocol's own header.</param>
     /// <param name="type">The attribute.</param>
     public bool Has(int headerSize, int type) =>
-        Messages.Any(message => Find(message.AsSpan(NetlinkMessage.HeaderSize + headerSize), type));
-
-    private static bool Find(ReadOnlySpan<byte> attributes, int type)
-    {
-        while (attributes.Length >= AttributeHeaderSize)
-        {
-            int length = BinaryPrimitives.ReadUInt16LittleEndian(attributes);
-            if (length < AttributeHeaderSize || length > attributes.Length)
-            {
-                return false;
-            }
-
-            if ((BinaryPrimitives.ReadUInt16LittleEndian(attributes[2..]) & ~NetlinkMessage.NLA_F_NESTED) == type)
-            {
-                return true;
-            }
-
-            attributes = attributes[Math.Min((length + 3) & ~3, attributes.Length)..];
-        }
-
-        return false;
-    }
+        Messages.Any(message => Netlink.Attributes(message.AsSpan(NetlinkMessage.HeaderSize + headerSize)).ContainsKey(type));
 }
 
 /// <summary>A netlink socket of a child: asks the kernel, which answers within the call.</summary>
 internal sealed class NetlinkSocket
 {
-    private const int AF_NETLINK = 16, SOCK_RAW = 3, NLMSG_ERROR = 2, NLMSG_DONE = 3, BufferSize = 16384;
+    private const int NLMSG_DONE = 3, BufferSize = 16384;
 
     private readonly ProbeChild _child;
     private readonly long _socket, _buffer;
@@ -51,7 +28,7 @@ internal sealed class NetlinkSocket
     public NetlinkSocket(ProbeChild child, int protocol)
     {
         _child = child;
-        _socket = child.Must("socket(AF_NETLINK)", SyscallNumber.socket, AF_NETLINK, SOCK_RAW, protocol);
+        _socket = child.Must("socket(AF_NETLINK)", SyscallNumber.socket, Netlink.AF_NETLINK, Netlink.SOCK_RAW, protocol);
         _buffer = child.Room(BufferSize);
     }
 
@@ -98,7 +75,7 @@ internal sealed class NetlinkSocket
         {
             int length = Math.Min((int)BinaryPrimitives.ReadUInt32LittleEndian(received), received.Length);
             int type = BinaryPrimitives.ReadUInt16LittleEndian(received[4..]);
-            if (type is NLMSG_ERROR or NLMSG_DONE)
+            if (type is Netlink.NLMSG_ERROR or NLMSG_DONE)
             {
                 return length >= NetlinkMessage.HeaderSize + sizeof(int)
                     ? Math.Min(0, BinaryPrimitives.ReadInt32LittleEndian(received[NetlinkMessage.HeaderSize..]))

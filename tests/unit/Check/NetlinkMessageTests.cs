@@ -1,4 +1,5 @@
 using CriuPS.Engine.Check;
+using CriuPS.Engine.Kernel;
 using Xunit;
 
 namespace CriuPS.Tests.Check;

@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using CriuPS.Engine.Kernel;
 
-namespace CriuPS.Engine.Check;
+namespace CriuPS.Engine.Kernel;
 
 /// <summary>A message for netlink(7): header, the protocol's own header, attributes that may hold attributes.</summary>
 internal sealed class NetlinkMessage
