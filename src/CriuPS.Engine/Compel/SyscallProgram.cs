@@ -40,6 +40,12 @@ internal readonly struct Argument
     public static Argument Int32(ulong address) => new(address, Int32At);
 }
 
+/// <summary>What an operation is about that is one of thousands: they need no text as long as none fails.</summary>
+internal sealed record CallOfDescriptor(string Call, int Number)
+{
+    public override string ToString() => $"{Call} fd {Number}";
+}
+
 /// <summary>An operation of a program.</summary>
 /// <param name="Index">Its place in the program.</param>
 /// <param name="ResultAddress">Where its result will be in the target.</param>
@@ -110,6 +116,16 @@ internal sealed class SyscallProgram
 
     /// <summary>Adds an operation whose error is an answer: the program goes on.</summary>
     public Operation Try(object subject, int number, params ReadOnlySpan<Argument> arguments) => Append(subject, number, ErrorIsAnswer, arguments);
+
+    /// <summary>Adds the two operations that put a descriptor in another place.</summary>
+    /// <param name="from">Its number, another one than it gets.</param>
+    /// <param name="to">The number that it gets.</param>
+    /// <param name="closeOnExec">Whether execve(2) closes it.</param>
+    public void AddMove(Argument from, int to, bool closeOnExec)
+    {
+        Add(new CallOfDescriptor("dup3 to", to), Kernel.SyscallNumber.dup3, from, to, closeOnExec ? Kernel.Fcntl.O_CLOEXEC : 0);
+        Add("close", Kernel.SyscallNumber.close, from);
+    }
 
     /// <summary>From here on come the operations that run even when an earlier one failed.</summary>
     public void BeginTail() => _tail = Count;

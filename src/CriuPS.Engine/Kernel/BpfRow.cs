@@ -28,6 +28,27 @@ internal sealed class BpfRow
         Add(Move, Context, 1);
     }
 
+    /// <summary>Rows about tasks, for the iterator <c>bpf_iter_task</c>.</summary>
+    public static BpfRow OfTasks(int words) => new BpfRow(words).Of(KernelTypes.Running.OffsetOf("bpf_iter__task", "task"));
+
+    /// <summary>Rows about open files, for <see cref="RunOnFiles"/>; their first word is the descriptor's number.</summary>
+    public static BpfRow OfFiles(int words)
+    {
+        BpfRow row = new BpfRow(words).Of(KernelTypes.Running.OffsetOf("bpf_iter__task_file", "file"));
+        row.FromIterator(KernelTypes.Running.OffsetOf("bpf_iter__task_file", "fd"));
+        return row;
+    }
+
+    /// <summary>The rows of all descriptors of a process.</summary>
+    /// <inheritdoc cref="Run(string, int)"/>
+    public List<ulong[]> RunOnFiles(int pid) => Run("bpf_iter_task_file", pid);
+
+    /// <summary>The row of a descriptor.</summary>
+    /// <param name="pid">The process.</param>
+    /// <param name="fd">The descriptor's number, which it has.</param>
+    /// <exception cref="CriuException">The kernel does not tell, see <see cref="IsUntold"/>.</exception>
+    public ulong[] RunOnFile(int pid, int fd) => RunOnFiles(pid).First(row => (int)row[0] == fd);
+
     /// <summary>Takes an object of the iterator; without it there is no row.</summary>
     /// <param name="offset">Where the iterator has its address.</param>
     public BpfRow Of(int offset)

@@ -13,13 +13,12 @@ internal sealed class SessionKeyrings : IDisposable
     private const int AllProcesses = 0, Words = 5;
 
     private readonly SafeFileHandle _program;
-    private readonly BpfRow _row = new(Words);
+    private readonly BpfRow _row = BpfRow.OfTasks(Words);
     private readonly int _tid, _keyring, _serial;
 
     private SessionKeyrings()
     {
         KernelTypes types = KernelTypes.Running;
-        _row.Of(types.OffsetOf("bpf_iter__task", "task"));
         _tid = _row.FromAddress(_row.ObjectItself(), types.OffsetOf("task_struct", "pid"));
         int credentials = _row.FromObject(types.OffsetOf("task_struct", "real_cred"));
         _keyring = _row.FromAddress(credentials, types.OffsetOf("cred", "session_keyring"));

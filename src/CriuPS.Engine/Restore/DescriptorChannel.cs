@@ -49,8 +49,7 @@ internal sealed class DescriptorChannel : IDisposable
         _batch.Add("close", SyscallNumber.close, second);
         if (first != _far)
         {
-            _batch.Add("dup3", SyscallNumber.dup3, first, _far, Fcntl.O_CLOEXEC);
-            _batch.Add("close", SyscallNumber.close, first);
+            _batch.Room(2).AddMove(first, _far, closeOnExec: true);
         }
     }
 
@@ -89,18 +88,11 @@ internal sealed class DescriptorChannel : IDisposable
     {
         if (landed != place.Number)
         {
-            _batch.Add(new CallOfDescriptor("dup3", place.Number), SyscallNumber.dup3, landed, place.Number, place.CloseOnExec ? Fcntl.O_CLOEXEC : 0);
-            _batch.Add("close", SyscallNumber.close, landed);
+            _batch.Room(2).AddMove(landed, place.Number, place.CloseOnExec);
         }
         else if (place.CloseOnExec)
         {
-            _batch.Add(new CallOfDescriptor("fcntl(F_SETFD)", landed), SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
+            _batch.Add(new CallOfDescriptor("fcntl(F_SETFD) of", landed), SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
         }
-    }
-
-    /// <summary>What an operation is about; thousands of them need no text as long as none fails.</summary>
-    private sealed record CallOfDescriptor(string Call, int Number)
-    {
-        public override string ToString() => $"{Call} of fd {Number}";
     }
 }

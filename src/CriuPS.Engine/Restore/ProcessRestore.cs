@@ -107,7 +107,7 @@ internal sealed class ProcessRestore : IDisposable
         }
 
         IReadOnlyList<FdinfoEntry> all = _saved.Descriptors;
-        _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, (d.Flags & Fcntl.FD_CLOEXEC) != 0))]);
+        _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, IsClosedOnExec(d)))]);
         _placed += _sent.Count;
         _sent.Clear();
         if (_placed == all.Count)
@@ -151,7 +151,7 @@ internal sealed class ProcessRestore : IDisposable
         SyscallProgram program = _batch.Room(3, 16);
         ulong path = program.Put("/dev/tty\0"u8);
         Operation open = program.Add("open of /dev/tty", SyscallNumber.openat, OpenAt.AT_FDCWD, path, (flags & ~Fcntl.O_CLOEXEC) | Fcntl.O_NOCTTY, 0);
-        AddMove(program, open, descriptor);
+        program.AddMove(open, (int)descriptor.Fd, IsClosedOnExec(descriptor));
         _batch.Run();
         using SafeFileHandle pidfd = PidFd.Open(_saved.Pid);
         return PidFd.GetFd(pidfd, (int)descriptor.Fd);
@@ -171,7 +171,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <param name="descriptor">Its place here.</param>
     public void TakeFrom(ProcessRestore maker, int fd, FdinfoEntry descriptor)
     {
-        bool closes = (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
+        bool closes = IsClosedOnExec(descriptor);
         SyscallProgram program = _batch.Room(5);
         if (maker == this && fd == (int)descriptor.Fd)
         {
@@ -182,7 +182,7 @@ internal sealed class ProcessRestore : IDisposable
 
         Operation process = program.Add("pidfd_open", SyscallNumber.pidfd_open, maker._saved.Pid, 0);
         Operation taken = program.Add($"pidfd_getfd of fd {fd}", SyscallNumber.pidfd_getfd, process, fd, 0);
-        AddMove(program, taken, descriptor);
+        program.AddMove(taken, (int)descriptor.Fd, closes);
         program.Add("close", SyscallNumber.close, process);
         _batch.Run();
     }
@@ -191,14 +191,8 @@ internal sealed class ProcessRestore : IDisposable
     public void Replace(SafeFileHandle file, FdinfoEntry descriptor)
     {
         RemoteDescriptor number = _channel.Send([file])[0];
-        AddMove(_batch.Room(2), number, descriptor);
+        _batch.Room(2).AddMove(number, (int)descriptor.Fd, IsClosedOnExec(descriptor));
         _batch.Run();
-    }
-
-    private static void AddMove(SyscallProgram program, Argument from, FdinfoEntry descriptor)
-    {
-        program.Add($"dup3 to fd {descriptor.Fd}", SyscallNumber.dup3, from, descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0 ? Fcntl.O_CLOEXEC : 0);
-        program.Add("close", SyscallNumber.close, from);
     }
 
     /// <summary>Finishes those of its files that can only be finished by itself.</summary>
@@ -311,6 +305,8 @@ internal sealed class ProcessRestore : IDisposable
         InterruptedWait.Resume(task, restore.Extra, registers, _site.SyscallAt, _site.Arena.Data);
         return registers;
     }
+
+    private static bool IsClosedOnExec(FdinfoEntry descriptor) => (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
 
     // A number for our socket that the saved table, which is in order, does not use.
     private int FreeNumber()

@@ -98,15 +98,13 @@ internal sealed class TunFile : IFileKind
         try
         {
             KernelTypes types = KernelTypes.Running;
-            BpfRow row = new(words: 6);
-            row.Of(types.OffsetOf("bpf_iter__task_file", "file"));
-            int fd = row.FromIterator(types.OffsetOf("bpf_iter__task_file", "fd"));
+            BpfRow row = BpfRow.OfFiles(words: 6);
             int context = row.FromObject(types.OffsetOf("file", "private_data"));
             int device = row.FromAddress(context, types.OffsetOf("tun_file", "tun"));
             int steering = row.FromAddress(device, types.OffsetOf("tun_struct", "steering_prog"));
             int filter = row.FromAddress(device, types.OffsetOf("tun_struct", "filter_prog"));
             int addresses = row.FromAddress(device, types.OffsetOf("tun_struct", "txflt", "count"));
-            ulong[] found = row.Run("bpf_iter_task_file", file.Pid).First(r => (int)r[fd] == file.Fd);
+            ulong[] found = row.RunOnFile(file.Pid, file.Fd);
             return (found[steering] | found[filter] | (uint)found[addresses]) != 0;
         }
         catch (CriuException e) when (BpfRow.IsUntold(e))

@@ -100,8 +100,7 @@ internal sealed class UserFaultFile : IFileKind
             program.Add("ioctl(UFFDIO_API)", SyscallNumber.ioctl, made, (long)UserFault.UFFDIO_API, features);
         }
 
-        program.Add($"dup3 to fd {descriptor.Fd}", SyscallNumber.dup3, made, descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0 ? Fcntl.O_CLOEXEC : 0);
-        program.Add("close", SyscallNumber.close, made);
+        program.AddMove(made, (int)descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0);
         WatchedMemory.Restore(batch, saved, (int)descriptor.Fd);
         batch.Run();
         return true;
@@ -118,20 +117,17 @@ internal sealed class UserFaultFile : IFileKind
     private static (ulong Itself, ulong Features, ulong Flags, ulong Memory) Context(OpenFile file)
     {
         KernelTypes types = KernelTypes.Running;
-        BpfRow row = new(words: 5);
-        row.Of(types.OffsetOf("bpf_iter__task_file", "file"));
-        int fd = row.FromIterator(types.OffsetOf("bpf_iter__task_file", "fd"));
+        BpfRow row = BpfRow.OfFiles(words: 5);
         int context = row.FromObject(types.OffsetOf("file", "private_data"));
         int flags = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "flags")), features = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "features"));
         int memory = row.FromAddress(context, types.OffsetOf("userfaultfd_ctx", "mm"));
-        ulong[] found = row.Run("bpf_iter_task_file", file.Pid).First(r => (int)r[fd] == file.Fd);
+        ulong[] found = row.RunOnFile(file.Pid, file.Fd);
         return (found[context], (uint)found[features], (uint)found[flags], found[memory]);
     }
 
     private static ulong MemoryOf(int pid)
     {
-        BpfRow row = new(words: 1);
-        row.Of(KernelTypes.Running.OffsetOf("bpf_iter__task", "task"));
+        BpfRow row = BpfRow.OfTasks(words: 1);
         int memory = row.FromObject(KernelTypes.Running.OffsetOf("task_struct", "mm"));
         return row.Run("bpf_iter_task", pid).Select(r => r[memory]).FirstOrDefault();
     }

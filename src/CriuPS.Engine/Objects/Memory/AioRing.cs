@@ -157,8 +157,7 @@ internal static class AioRing
     private static Context? Find(int pid, ulong address, uint index)
     {
         KernelTypes types = KernelTypes.Running;
-        BpfRow row = new(words: 7);
-        row.Of(types.OffsetOf("bpf_iter__task", "task"));
+        BpfRow row = BpfRow.OfTasks(words: 7);
         int table = row.FromAddress(row.FromObject(types.OffsetOf("task_struct", "mm")), types.OffsetOf("mm_struct", "ioctx_table"));
         int context = row.FromAddress(table, types.OffsetOf("kioctx_table", "table") + (int)Math.Min(index, ushort.MaxValue) * sizeof(ulong));
         int user = row.FromAddress(context, types.OffsetOf("kioctx", "user_id")), requests = row.FromAddress(context, types.OffsetOf("kioctx", "max_reqs"));

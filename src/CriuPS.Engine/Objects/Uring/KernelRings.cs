@@ -72,9 +72,9 @@ internal sealed class KernelRings
 
     private Dictionary<int, RingState> Read(HashSet<int> fds)
     {
-        BpfRow row = new(FileRow);
-        row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
-        int fd = row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd")), file = row.ObjectItself();
+        const int Fd = 0;
+        BpfRow row = BpfRow.OfFiles(FileRow);
+        int file = row.ObjectItself();
         int context = row.FromObject(_types.OffsetOf("file", "private_data"));
         Dictionary<string, int> words = [];
         foreach (string member in Members().Where(Has))
@@ -83,20 +83,20 @@ internal sealed class KernelRings
         }
 
         AddPointed(row, words);
-        List<ulong[]> rows = row.Run("bpf_iter_task_file", _pid);
+        List<ulong[]> rows = row.RunOnFiles(_pid);
         Dictionary<ulong, int> byFile = [], byPrivate = [];
         foreach (ulong[] r in rows)
         {
-            byFile.TryAdd(r[file], (int)r[fd]);
-            byPrivate.TryAdd(r[context], (int)r[fd]);
+            byFile.TryAdd(r[file], (int)r[Fd]);
+            byPrivate.TryAdd(r[context], (int)r[Fd]);
         }
 
         ulong memory = OwnMemory();
         Dictionary<int, RingState> found = [];
-        foreach (ulong[] r in rows.Where(r => fds.Contains((int)r[fd])))
+        foreach (ulong[] r in rows.Where(r => fds.Contains((int)r[Fd])))
         {
             ulong Word(string member) => words.TryGetValue(member, out int at) ? r[at] : 0;
-            found.Add((int)r[fd], State((int)r[fd], Word, memory, byFile, byPrivate));
+            found.Add((int)r[Fd], State((int)r[Fd], Word, memory, byFile, byPrivate));
         }
 
         return found;
@@ -150,8 +150,7 @@ internal sealed class KernelRings
     private ulong OwnMemory()
     {
         const int Registered = 16, Words = 2 + Registered;
-        BpfRow row = new(Words);
-        row.Of(_types.OffsetOf("bpf_iter__task", "task"));
+        BpfRow row = BpfRow.OfTasks(Words);
         int memory = row.FromObject(_types.OffsetOf("task_struct", "mm"));
         int context = row.FromObject(_types.OffsetOf("task_struct", "io_uring"));
         for (int i = 0; i < Registered; i++)
@@ -172,9 +171,7 @@ internal sealed class KernelRings
         for (int start = 0; start < count; start += NodesAtOnce)
         {
             int part = Math.Min(NodesAtOnce, count - start);
-            BpfRow row = new(4 + 3 * part);
-            row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
-            row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd"));
+            BpfRow row = BpfRow.OfFiles(4 + 3 * part);
             int nodes = row.FromAddress(row.FromObject(_types.OffsetOf("file", "private_data")), At(array));
             List<(int Value, int Tag)> places = [];
             for (int i = start; i < start + part; i++)
@@ -183,7 +180,7 @@ internal sealed class KernelRings
                 places.Add((row.FromAddress(node, _types.OffsetOf("io_rsrc_node", value)), row.FromAddress(node, _types.OffsetOf("io_rsrc_node", "tag"))));
             }
 
-            ulong[] own = row.Run("bpf_iter_task_file", _pid).First(r => (int)r[0] == fd);
+            ulong[] own = row.RunOnFile(_pid, fd);
             values.AddRange(places.Select(p => own[p.Value]));
             tagged |= places.Any(p => own[p.Tag] != 0);
         }
@@ -198,9 +195,7 @@ internal sealed class KernelRings
         ulong last = 0;
         do
         {
-            BpfRow row = new(4 + NodesInList);
-            row.Of(_types.OffsetOf("bpf_iter__task_file", "file"));
-            row.FromIterator(_types.OffsetOf("bpf_iter__task_file", "fd"));
+            BpfRow row = BpfRow.OfFiles(4 + NodesInList);
             int context = row.FromObject(_types.OffsetOf("file", "private_data")), count = row.FromAddress(context, At("nr_req_allocated"));
             int first = last == 0 ? row.FromAddress(context, At("submit_state.free_list")) : row.FromAddress(row.Known(last), 0), at = first;
             for (int i = 1; i < NodesInList - 1; i++)
@@ -208,7 +203,7 @@ internal sealed class KernelRings
                 at = row.FromAddress(at, 0);
             }
 
-            ulong[] words = row.Run("bpf_iter_task_file", _pid).First(r => (int)r[0] == fd);
+            ulong[] words = row.RunOnFile(_pid, fd);
             made = (uint)words[count];
             ReadOnlySpan<ulong> nodes = words.AsSpan(first..(at + 1));
             free += nodes.IndexOf(0UL) is int end and >= 0 ? end : nodes.Length;

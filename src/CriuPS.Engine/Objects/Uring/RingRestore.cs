@@ -58,8 +58,7 @@ internal sealed class RingRestore(CriupsIoUringEntry saved, int fd, RemoteBatch 
         SyscallProgram program = batch.Room(4, 2 * Unsafe.SizeOf<IoUring.io_uring_params>());
         ulong place = program.Put(wanted);
         Operation made = program.Add("io_uring_setup", SyscallNumber.io_uring_setup, (long)saved.SqEntries, place);
-        program.Add($"dup3 to fd {fd}", SyscallNumber.dup3, made, fd, Fcntl.O_CLOEXEC);
-        program.Add("close", SyscallNumber.close, made);
+        program.AddMove(made, fd, closeOnExec: true);
         batch.RunAndLoad();
         _params = program.Read<IoUring.io_uring_params>(place);
         program.Clear();
