@@ -119,7 +119,7 @@ internal sealed class FrozenTree : IDisposable
             bool settled = process.IsSettled;
             bool stopping = !settled && process.SeizeNew(tracer);
             bool grew = stopping;
-            foreach (int child in process.ListChildren(settledNow: !settled && process.IsSettled).Where(known.Add))
+            foreach (int child in process.ListChildren(settledNow: !settled && !stopping).Where(known.Add))
             {
                 // Who called vfork stands only when the child has let go of its memory: that must run until then, and the next pass takes it.
                 if (!stopping || !Kcmp.TrySame(process.Pid, child, Kcmp.KCMP_VM))

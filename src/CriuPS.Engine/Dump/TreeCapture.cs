@@ -84,7 +84,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     // The keyrings of all tasks: nobody has one where there are no more keys than those that everybody has.
     private IReadOnlyDictionary<int, uint>? AskKeyrings()
     {
-        if (!ProcKeys.MayHaveSessions())
+        if (Keyrings is null && !ProcKeys.MayHaveSessions())
         {
             return new Dictionary<int, uint>();
         }

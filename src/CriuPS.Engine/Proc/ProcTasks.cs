@@ -19,7 +19,7 @@ public static class ProcTasks
 
     /// <summary>The children of some tasks.</summary>
     internal static List<int> ListChildren(ProcDirectory directory, IReadOnlyList<int> tasks) =>
-        tasks.Count == 1 ? ChildrenOf(directory, tasks[0]) : [.. Workers.Map(tasks, tid => ChildrenOf(directory, tid)).SelectMany(some => some)];
+        [.. Workers.Map(tasks, tid => ChildrenOf(directory, tid)).SelectMany(some => some)];
 
     /// <summary>
     /// The children of the first task: most often all, and also those that have come to the process because their parent has ended (kernel/exit.c, find_alive_thread).

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Unicode;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
@@ -13,10 +15,11 @@ internal sealed class DescriptorLook : IDisposable
 {
     private static readonly OsText s_event = new("anon_inode:[eventfd]"u8), s_timer = new("anon_inode:[timerfd]"u8), s_signal = new("anon_inode:[signalfd]"u8);
 
+    private static readonly Lazy<ulong> s_pipeDevice = new(DeviceOfPipes);
+
     private readonly ProcDirectory _proc;
     private readonly ProcDirectory _self = new(Environment.ProcessId);
     private readonly SafeFileHandle _pidfd;
-    private readonly ulong _pipeDevice = DeviceOfPipes();
 
     /// <param name="proc">The process; it stays the caller's.</param>
     public DescriptorLook(ProcDirectory proc)
@@ -57,21 +60,19 @@ internal sealed class DescriptorLook : IDisposable
     private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) => (status.st_mode & FileStatus.S_IFMT) switch
     {
         // fs/pipe.c, pipefs_dname; net/socket.c, sockfs_dname. By its path a socket cannot be opened but with O_PATH.
-        FileStatus.S_IFIFO when status.st_dev == _pipeDevice => Numbered("pipe:["u8, status.st_ino),
-        FileStatus.S_IFSOCK when (info.Flags & Fcntl.O_PATH) == 0 => Numbered("socket:["u8, status.st_ino),
+        FileStatus.S_IFIFO when status.st_dev == s_pipeDevice.Value => Numbered("pipe", status.st_ino),
+        FileStatus.S_IFSOCK when (info.Flags & Fcntl.O_PATH) == 0 => Numbered("socket", status.st_ino),
         _ when info.EventFd is not null => s_event,
         _ when info.TimerFd is not null => s_timer,
         _ when info.SignalMask is not null => s_signal,
         _ => _self.TryReadLinkText("fd/", file.Number, out int errno) ?? throw _self.Failure("readlinkat", $"fd/{file.Number}", errno),
     };
 
-    private static OsText Numbered(ReadOnlySpan<byte> text, ulong inode)
+    private static OsText Numbered(string kind, ulong inode)
     {
-        Span<byte> whole = stackalloc byte[40];
-        text.CopyTo(whole);
-        System.Buffers.Text.Utf8Formatter.TryFormat(inode, whole[text.Length..], out int digits);
-        whole[text.Length + digits] = (byte)']';
-        return new OsText(whole[..(text.Length + digits + 1)]);
+        Span<byte> text = stackalloc byte[40];
+        Utf8.TryWrite(text, CultureInfo.InvariantCulture, $"{kind}:[{inode}]", out int length);
+        return new OsText(text[..length]);
     }
 
     private static ulong DeviceOfPipes()

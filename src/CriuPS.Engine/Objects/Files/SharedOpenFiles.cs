@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Ids;
 
@@ -10,14 +9,13 @@ namespace CriuPS.Engine.Objects.Files;
 /// </summary>
 internal sealed class SharedOpenFiles
 {
-    private const int NoOther = -1;
-
     private readonly Dictionary<OpenFile, OpenFile> _first = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Compares descriptors; the order of the given ones decides which of several is the first.</summary>
     public SharedOpenFiles(IReadOnlyList<OpenFile> files)
     {
-        foreach ((OpenFile file, OpenFile first) in Workers.Map(Alike(files), FindShared, worthAThread: 1).SelectMany(found => found))
+        List<List<OpenFile>> alike = [.. files.GroupBy(Look.Of).Select(group => group.ToList()).Where(group => group.Count > 1)];
+        foreach ((OpenFile file, OpenFile first) in Workers.Map(alike, FindShared, worthAThread: 1).SelectMany(found => found))
         {
             _first[file] = first;
         }
@@ -25,47 +23,6 @@ internal sealed class SharedOpenFiles
 
     /// <summary>The first descriptor of the same open file, which may be this one.</summary>
     public OpenFile FirstOf(OpenFile file) => _first.Count == 0 ? file : _first.GetValueOrDefault(file, file);
-
-    // Chains through one array instead of a list for each of thousands of looks.
-    private static List<List<OpenFile>> Alike(IReadOnlyList<OpenFile> files)
-    {
-        Dictionary<Look, int> last = new(files.Count);
-        int[] previous = new int[files.Count];
-        bool[] followed = new bool[files.Count];
-        for (int i = 0; i < previous.Length; i++)
-        {
-            ref int chain = ref CollectionsMarshal.GetValueRefOrAddDefault(last, Look.Of(files[i]), out bool known);
-            previous[i] = known ? chain : NoOther;
-            chain = i;
-            if (known)
-            {
-                followed[previous[i]] = true;
-            }
-        }
-
-        List<List<OpenFile>> groups = [];
-        for (int i = 0; i < previous.Length; i++)
-        {
-            if (previous[i] != NoOther && !followed[i])
-            {
-                groups.Add(Chain(files, previous, i));
-            }
-        }
-
-        return groups;
-    }
-
-    private static List<OpenFile> Chain(IReadOnlyList<OpenFile> files, int[] previous, int last)
-    {
-        List<OpenFile> chain = [];
-        for (int i = last; i != NoOther; i = previous[i])
-        {
-            chain.Add(files[i]);
-        }
-
-        chain.Reverse();
-        return chain;
-    }
 
     private static List<(OpenFile File, OpenFile First)> FindShared(List<OpenFile> alike)
     {
