@@ -13,7 +13,7 @@ namespace CriuPS.Engine.Compel;
 /// <remarks>
 /// Before the interpreter is there, and after it is gone, single system calls run on borrowed registers: <see cref="WayHome"/> leads home from those.
 /// </remarks>
-internal sealed class Parasite
+internal sealed class Parasite : IDisposable
 {
     private const int KeepRunningMilliseconds = 20, NapMicroseconds = 30, MicrosecondsOfOneProgram = 5;
 
@@ -205,6 +205,9 @@ internal sealed class Parasite
         _socket.Dispose();
     }
 
+    /// <summary>Closes our end of the socket. Tasks that were not cured, and are not dead, go home by themselves.</summary>
+    public void Dispose() => _socket.Dispose();
+
     // Asked by a 64-bit call the kernel would look for a place where a 32-bit program can have none (arch/x86/mm/mmap.c, get_mmap_base).
     private static ulong PlaceForCompat(Tracee leader, IReadOnlyList<Vma> mappings, int dataSize) =>
         AddressHole.Find(mappings.Select(vma => (vma.Start, vma.End)), Arena.SizeFor(dataSize), leader.Architecture, compat: true);
@@ -245,7 +248,7 @@ internal sealed class Parasite
             task.BlockSignals();
         }
 
-        task.StartProgram(_arena.Interpreter, program.Address);
+        task.StartProgram(_arena.Interpreter, program.Address, asSaved: true);
     }
 
     private bool IsInside(Tracee task)

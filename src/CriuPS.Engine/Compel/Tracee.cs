@@ -233,10 +233,21 @@ internal sealed class Tracee
     }
 
     /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
-    public void StartProgram(ulong interpreter, ulong program)
+    /// <param name="interpreter">Where it is.</param>
+    /// <param name="program">Where the program is.</param>
+    /// <param name="asSaved">Whether all other registers are what <see cref="Save"/> read: they need not be read again.</param>
+    public void StartProgram(ulong interpreter, ulong program, bool asSaved = false)
     {
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
-        Current(general);
+        if (asSaved)
+        {
+            Original!.General.CopyTo(general);
+        }
+        else
+        {
+            Current(general);
+        }
+
         Architecture.PrepareInterpreter(general, interpreter, program);
         Borrow(general);
         Ptrace.Continue(Tid);

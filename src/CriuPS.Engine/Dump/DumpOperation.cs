@@ -54,10 +54,10 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
         TimeSpan stop = Stopwatch.GetElapsedTime(frozenAt);
+        using TreeCapture capture = new(tracer, frozen, images, options, events) { Keyrings = keyrings };
         bool finished = false;
         try
         {
-            using TreeCapture capture = new(tracer, frozen, images, options, events) { Keyrings = keyrings };
             capture.Run();
             cancellation.ThrowIfCancellationRequested();
             TimeSpan? freeze = null;
@@ -95,6 +95,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
             {
                 // While the tree still stands: it must not meet what was put beside its files.
                 images.TakeBack();
+                capture.Undo();
             }
 
             frozen.Release();

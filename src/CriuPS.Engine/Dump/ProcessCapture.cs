@@ -13,8 +13,8 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Dump;
 
 /// <summary>
-/// Takes one frozen process into images, stage by stage, so that the processes of a tree go through each stage together. Whatever happens, the
-/// process is left cured: stopped, with its own registers.
+/// Takes one frozen process into images, stage by stage, so that the processes of a tree go through each stage together. A process that fails is left
+/// cured: stopped, with its own registers.
 /// </summary>
 internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageSet images, Action<ulong> written) : IDisposable
 {
@@ -24,6 +24,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     private ProcessDump? _process;
     private List<PageContent.Run> _runs = [];
     private SafeFileHandle? _pidfd, _pagesFile;
+    private Parasite? _parasite;
     private uint _pagesId;
     private bool _canWriteItself;
 
@@ -74,32 +75,34 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         };
         (_inspection, _process) = (inspection, process);
         MemoryLayout.Save(process);
-        foreach ((Tracee tracee, ProcStatus status) in frozen.Tasks.Zip(Statuses(inspection.Status)))
+        List<(TaskDump Task, TaskRegisters Settled)> cores = [];
+        foreach ((Tracee tracee, ProcCredentials credentials) in frozen.Tasks.Zip(Credentials(inspection.Status)))
         {
-            TaskDump task = new(process, tracee) { Status = status, SessionKeyring = keyrings?.GetValueOrDefault(tracee.Tid) };
+            TaskDump task = new(process, tracee) { Credentials = credentials, SessionKeyring = keyrings?.GetValueOrDefault(tracee.Tid) };
             process.Tasks.Add(task);
-            if (task.Status.Seccomp is > 0)
+            if (credentials.Seccomp is > 0)
             {
                 SeccompFilters.Suspend(tracee.Tid, Ptrace.PTRACE_O_TRACESYSGOOD);
             }
 
             RestartableSequence.Save(task);
-            SaveCore(task, blocks);
-            CompatTask.Save(task);
+            TaskRegisters settled = tracee.Original! with { General = [.. tracee.Original!.General] };
+            InterruptedWait.Save(task, settled.General, blocks);
             DebugRegisters.Save(task);
+            cores.Add((task, settled));
         }
+
+        Workers.Each(cores, core => SaveCore(core.Task, core.Settled));
+        process.Tasks.ForEach(CompatTask.Save);
     }
 
-    private ProcStatus[] Statuses(ProcStatus leader) => Workers.Map(
-        frozen.Tasks, task => task == frozen.Leader ? leader : ProcStatus.ReadTask(frozen.Proc, task.Tid));
+    private ProcCredentials[] Credentials(ProcStatus leader) => Workers.Map(
+        frozen.Tasks, task => task == frozen.Leader ? ProcCredentials.Of(leader) : ProcCredentials.ReadTask(frozen.Proc, task.Tid));
 
-    private void SaveCore(TaskDump task, RestartBlocks? blocks)
+    private static void SaveCore(TaskDump task, TaskRegisters settled)
     {
-        TaskRegisters original = task.Task.Original!;
-        TaskRegisters settled = original with { General = [.. original.General] };
-        InterruptedWait.Save(task, settled.General, blocks);
         task.Core.ThreadInfo = RegistersX64.Save(settled);
-        task.Core.ThreadCore.BlkSigset = original.SignalMask;
+        task.Core.ThreadCore.BlkSigset = settled.SignalMask;
         task.Core.ThreadCore.CgSet = 1;
         if (!task.IsLeader)
         {
@@ -109,7 +112,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         task.Core.Tc = new TaskCoreEntry
         {
             TaskState = task.Task.StopSignal != 0 ? (uint)StoppedState : AliveState, ExitCode = 0, Flags = task.Process.Stat.Flags,
-            BlkSigset = original.SignalMask, CgSet = 1,
+            BlkSigset = settled.SignalMask, CgSet = 1,
         };
         if (task.Task.StopSignal != 0)
         {
@@ -146,7 +149,8 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     }
 
     /// <summary>Asks the tasks what only they can tell, and lets them save what they can of their pages; in turns with other processes.</summary>
-    public async ValueTask RunParasiteAsync()
+    /// <param name="stays">Whether the process keeps the parasite, until <see cref="CureAsync"/> or its end; it waits in it, and with nothing of ours but that.</param>
+    public async ValueTask RunParasiteAsync(bool stays)
     {
         tracer.Cancellation.ThrowIfCancellationRequested();
         _pagesId = images.NextPagesId();
@@ -154,10 +158,11 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         _pidfd = PidFd.Open(frozen.Pid);
         int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
         PageWrites? pages = rings.Length == 0 ? NewPageWrites() : null;
-        Parasite parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!, pages));
+        _parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!, pages));
+        bool done = false;
         try
         {
-            TaskQuestions questions = new(parasite, _process!);
+            TaskQuestions questions = new(_parasite, _process!);
             await questions.AskAsync(pages);
             await questions.SaveKeyringAsync();
             if (rings.Length > 0)
@@ -170,9 +175,24 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             {
                 await questions.WritePagesAsync(pages);
             }
+
+            done = true;
         }
         finally
         {
+            if (!(done && stays))
+            {
+                await CureAsync();
+            }
+        }
+    }
+
+    /// <summary>Takes the parasite out, if it is there: every task stands stopped with its own registers, nothing of ours is left.</summary>
+    public async ValueTask CureAsync()
+    {
+        if (_parasite is { } parasite)
+        {
+            _parasite = null;
             await parasite.CureAsync();
         }
     }
@@ -213,6 +233,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
 
     public void Dispose()
     {
+        _parasite?.Dispose();
         _pagesFile?.Dispose();
         _pidfd?.Dispose();
     }

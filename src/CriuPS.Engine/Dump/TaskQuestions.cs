@@ -129,5 +129,5 @@ internal sealed class TaskQuestions(Parasite parasite, ProcessDump process)
     }
 
     private static int ProgramSize(TaskDump task) =>
-        (task.IsLeader ? LeaderProgram : ThreadProgram) + TaskStates.InOrder.Sum(state => state.Room(task));
+        (task.IsLeader ? LeaderProgram : ThreadProgram) + task.Room;
 }

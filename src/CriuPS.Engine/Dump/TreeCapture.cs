@@ -12,11 +12,17 @@ using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Dump;
 
-/// <summary>Takes a frozen tree into images, stage by stage. Whatever happens, all its processes are left cured.</summary>
+/// <summary>
+/// Takes a frozen tree into images, stage by stage. All its processes are left cured, except when they are to be killed and nobody sees them before that:
+/// then what would be put back is lost anyway, and only <see cref="Undo"/> needs it.
+/// </summary>
 internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet images, DumpOptions options, Action<OperationEvent>? events) : IDisposable
 {
     // Each process whose pages are being saved takes descriptors of ours.
     private const int AtOnce = 64, InTurns = 16;
+
+    // Each process that keeps its parasite takes a descriptor of ours.
+    private const int MostUncured = 4096;
 
     private readonly List<ProcessCapture> _processes = [];
     private ulong _bytes, _bytesDone;
@@ -71,14 +77,32 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         Pages = _processes.Sum(p => p.Pages);
         _bytes = (ulong)Pages * Memory.PageSize;
         Tell(Stage.Parasite, $"asking {Threads} tasks");
+        bool stays = options.FinalState == FinalState.Kill && options.Hooks is null && !Rehearsal && _processes.Count <= MostUncured;
         foreach (ProcessCapture[] some in _processes.Chunk(AtOnce))
         {
-            Turns.Run(tracer, some, InTurns, process => process.RunParasiteAsync());
+            Turns.Run(tracer, some, InTurns, process => process.RunParasiteAsync(stays));
             Workers.Each(some, process => process.FinishPages());
         }
 
         Times = (search, Stopwatch.GetElapsedTime(start) - search);
         WriteImages(inspection, ids);
+    }
+
+    /// <summary>Cures all processes that are not cured yet, when the dump has failed; they still stand.</summary>
+    public void Undo()
+    {
+        foreach (ProcessCapture process in _processes)
+        {
+            try
+            {
+                process.CureAsync().AsTask().GetAwaiter().GetResult();
+            }
+            catch (CriuException e)
+            {
+                // The others must be cured all the same, and why the dump failed is what its caller hears.
+                events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Parasite, $"process {process.Pid} could not be put back as it was: {e.Message}"));
+            }
+        }
     }
 
     // The keyrings of all tasks: nobody has one where there are no more keys than those that everybody has.

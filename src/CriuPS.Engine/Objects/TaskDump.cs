@@ -19,8 +19,13 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     /// <summary>Its number in its own pid namespace.</summary>
     public int VirtualTid { get; set; } = task.Tid;
 
-    /// <summary>/proc/PID/task/TID/status.</summary>
-    public required ProcStatus Status { get; init; }
+    /// <summary>Who it acts as.</summary>
+    public required ProcCredentials Credentials { get; init; }
+
+    /// <summary>Bytes that its questions take beyond the usual.</summary>
+    public int Room => _room ??= TaskStates.InOrder.Sum(state => state.Room(this));
+
+    private int? _room;
 
     /// <summary>The number of its session keyring; 0 for none of its own, null where the kernel does not tell.</summary>
     public uint? SessionKeyring { get; init; }

@@ -151,10 +151,6 @@ public sealed record ProcStatus
     /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
     public static ProcStatus Read(ProcDirectory directory) => directory.Parse("status", Parse, atOnce: true);
 
-    /// <summary>Reads the status of one task of a process.</summary>
-    /// <inheritdoc cref="ProcDirectory.Parse{T}"/>
-    internal static ProcStatus ReadTask(ProcDirectory directory, int tid) => directory.Parse($"task/{tid}/status", Parse, atOnce: true);
-
     /// <summary>Parses the text of a status file.</summary>
     /// <exception cref="Errors.CriuException"><c>MalformedProc</c>.</exception>
     public static ProcStatus Parse(ReadOnlySpan<byte> text, ProcSource source = default)

@@ -8,16 +8,20 @@ namespace CriuPS.Tests.Checkpoint;
 /// <summary>A dump or a restore that is cancelled at any of its events undoes what it has done.</summary>
 public sealed class CancellationTests
 {
-    [Fact]
-    public void A_dump_that_is_cancelled_leaves_no_image_set_and_an_unharmed_target()
+    [Theory]
+    [InlineData("waits", FinalState.Run)]
+    [InlineData("waits", FinalState.Kill)]
+    [InlineData("threads", FinalState.Kill)]
+    [InlineData("tree", FinalState.Kill)]
+    public void A_dump_that_is_cancelled_leaves_no_image_set_and_an_unharmed_target(string name, FinalState state)
     {
-        using Target target = Target.Start("waits");
+        using Target target = Target.Start(name);
         IReadOnlyList<string> before = ProcSnapshot.Of(target.Pid);
         int events = CountEvents(tell => Dump(target, tell, CancellationToken.None));
         Directory.Delete(target.Images, recursive: true);
         for (int at = 1; at < events; at++)
         {
-            CancelAt(at, (tell, token) => Dump(target, tell, token));
+            CancelAt(at, (tell, token) => Dump(target, tell, token, state));
             Assert.False(Directory.Exists(target.Images), $"cancelled at event {at} of {events}, and something is left");
             Assert.Equal("", TracerOf(target.Pid));
         }

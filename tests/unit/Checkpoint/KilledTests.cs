@@ -34,6 +34,34 @@ public sealed class KilledTests
         Assert.Equal("ok", target.Finish());
     }
 
+    [Theory]
+    [InlineData("waits")]
+    [InlineData("threads")]
+    public void A_target_that_was_to_be_ended_outlives_it_too_or_its_images_are_complete(string name)
+    {
+        using Target target = Target.Start(name);
+        string[] before = Numbers(target.Pid);
+        TimeSpan frozen = MeasureFreeze(target, Dump(target, 0));
+        Random random = new();
+        for (int kill = 1; kill <= s_kills / 2; kill++)
+        {
+            string images = Folder(target, $"images{kill}");
+            TimeSpan moment = frozen * (1.3 * random.NextDouble());
+            RunAndKill(["dump", "-t", $"{target.Pid}", "-D", images], moment, () => IsTraced(target.Pid));
+            if (IsEnding(target.Pid))
+            {
+                Until(() => IsGone(target.Pid), () => "it was killed, and is not dead");
+                Assert.Equal(0, Run(["restore", "-d", "-D", images]));
+            }
+
+            AwaitUntraced(target, $"killed {moment.TotalMilliseconds:f2} ms after the freeze began");
+            Assert.Equal("ready", target.Said.TrimEnd());
+        }
+
+        Until(() => Numbers(target.Pid).SequenceEqual(before), () => $"descriptors are {string.Join(' ', Numbers(target.Pid))}\nand were {string.Join(' ', before)}");
+        Assert.Equal("ok", target.Finish());
+    }
+
     [Fact]
     public void A_dump_after_the_death_of_another_is_a_good_one()
     {
@@ -173,7 +201,13 @@ public sealed class KilledTests
         }
     }
 
+    // Killed, and perhaps not dead yet: the signal waits for the process (SigPnd, ShdPnd), or some of its threads are gone.
+    private static bool IsEnding(int pid) => IsGone(pid)
+        || ((Convert.ToUInt64(Status($"/proc/{pid}", "ShdPnd:"), 16) | Convert.ToUInt64(Status($"/proc/{pid}", "SigPnd:"), 16)) >> 8 & 1) != 0;
+
     private static bool IsGone(int pid) => Stat($"/proc/{pid}") is [] or ["Z", ..];
+
+    private static string[] Numbers(int pid) => [.. Directory.GetFileSystemEntries($"/proc/{pid}/fd").Select(fd => Path.GetFileName(fd)).Order()];
 
     private static string Descriptors(int pid) => string.Join(
         '\n', Directory.GetFileSystemEntries($"/proc/{pid}/fd").Select(fd => $"{Path.GetFileName(fd)} {new FileInfo(fd).LinkTarget}").Order());

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Compel.X64;
@@ -134,6 +135,7 @@ internal static class RegistersX64
 
     private static void Add<T>(RepeatedField<T> field, ReadOnlySpan<byte> bytes) where T : unmanaged
     {
+        field.Capacity = bytes.Length / Unsafe.SizeOf<T>();
         foreach (T word in MemoryMarshal.Cast<byte, T>(bytes))
         {
             field.Add(word);

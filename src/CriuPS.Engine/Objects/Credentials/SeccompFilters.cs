@@ -35,7 +35,7 @@ internal sealed class SeccompFilters : ITaskState
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
         ThreadCoreEntry core = dump.Core.ThreadCore;
-        switch (dump.Status.Seccomp)
+        switch (dump.Credentials.Seccomp)
         {
             case Strict:
                 core.SeccompMode = SeccompMode.Strict;

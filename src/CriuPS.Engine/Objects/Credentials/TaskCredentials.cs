@@ -30,7 +30,7 @@ internal sealed class TaskCredentials : ITaskState
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
         Operation securebits = program.Add("prctl(PR_GET_SECUREBITS)", SyscallNumber.prctl, Prctl.PR_GET_SECUREBITS);
-        return () => dump.Core.ThreadCore.Creds = Entry(dump.Status, (uint)program.Result(securebits));
+        return () => dump.Core.ThreadCore.Creds = Entry(dump.Credentials, (uint)program.Result(securebits));
     }
 
     public void Restore(TaskRestore restore)
@@ -50,21 +50,21 @@ internal sealed class TaskCredentials : ITaskState
         }
     }
 
-    private static CredsEntry Entry(ProcStatus status, uint securebits)
+    private static CredsEntry Entry(ProcCredentials who, uint securebits)
     {
         CredsEntry creds = new()
         {
-            Uid = status.Uid.Real, Euid = status.Uid.Effective, Suid = status.Uid.Saved, Fsuid = status.Uid.FileSystem,
-            Gid = status.Gid.Real, Egid = status.Gid.Effective, Sgid = status.Gid.Saved, Fsgid = status.Gid.FileSystem,
+            Uid = who.Uid.Real, Euid = who.Uid.Effective, Suid = who.Uid.Saved, Fsuid = who.Uid.FileSystem,
+            Gid = who.Gid.Real, Egid = who.Gid.Effective, Sgid = who.Gid.Saved, Fsgid = who.Gid.FileSystem,
             Secbits = securebits,
         };
-        creds.CapInh.AddRange(Words(status.InheritableCapabilities));
-        creds.CapPrm.AddRange(Words(status.PermittedCapabilities));
-        creds.CapEff.AddRange(Words(status.EffectiveCapabilities));
-        creds.CapBnd.AddRange(Words(status.BoundingCapabilities));
-        creds.CapAmb.AddRange(Words(status.AmbientCapabilities));
-        creds.Groups.AddRange(status.Groups);
-        if (status.NoNewPrivileges == true)
+        creds.CapInh.AddRange(Words(who.Inheritable));
+        creds.CapPrm.AddRange(Words(who.Permitted));
+        creds.CapEff.AddRange(Words(who.Effective));
+        creds.CapBnd.AddRange(Words(who.Bounding));
+        creds.CapAmb.AddRange(Words(who.Ambient));
+        creds.Groups.AddRange(who.Groups);
+        if (who.NoNewPrivileges)
         {
             creds.NoNewPrivs = 1;
         }
