@@ -32,6 +32,18 @@ internal static unsafe class Fcntl
         return value;
     }
 
+    /// <inheritdoc cref="Control(SafeFileHandle, int, long)"/>
+    public static long Control(in BorrowedDescriptor file, int command, long argument = 0) =>
+        Syscall.Check(Syscall.Invoke(SyscallNumber.fcntl, file.Number, command, argument), "fcntl of an open file");
+
+    /// <inheritdoc cref="Get{T}(SafeFileHandle, int)"/>
+    public static T Get<T>(in BorrowedDescriptor file, int command) where T : unmanaged
+    {
+        T value = default;
+        Syscall.Check(Syscall.Invoke(SyscallNumber.fcntl, file.Number, command, (long)&value), "fcntl of an open file");
+        return value;
+    }
+
     /// <summary>How many bytes can be read from a pipe (ioctl FIONREAD).</summary>
     public static int Readable(SafeFileHandle pipe)
     {

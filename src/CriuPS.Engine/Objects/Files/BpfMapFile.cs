@@ -41,7 +41,7 @@ internal sealed class BpfMapFile : IFileKind
         }
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         using SafeFileHandle map = BpfMap.OpenById(file.Info!.OtherNumber<uint>("map_id"u8));
         BpfMap.Info info = BpfMap.Describe(map);
@@ -55,7 +55,7 @@ internal sealed class BpfMapFile : IFileKind
             Type = Type, Id = id,
             Bpf = new BpfmapFileEntry
             {
-                Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.Save(file, handle, images.Tree), MapType = info.Type,
+                Id = id, Flags = (uint)file.FileFlags, Pos = (ulong)file.Position, Fown = FileOwner.Save(file, images.Tree), MapType = info.Type,
                 KeySize = info.KeySize, ValueSize = info.ValueSize, MapId = info.Id, MaxEntries = info.MaxEntries, MapFlags = info.Flags,
                 Memlock = file.Info!.OtherNumber<uint>("memlock"u8), Frozen = file.Info!.OtherNumber<uint>("frozen"u8) != 0, MapName = info.Name, Ifindex = 0, MapExtra = info.Extra,
             },

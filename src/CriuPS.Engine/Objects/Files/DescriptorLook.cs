@@ -42,7 +42,7 @@ internal sealed class DescriptorLook : IDisposable
         {
             // Locks are told here only: /proc/locks makes everybody on the machine wait who locks a file (fs/locks.c, locks_start).
             FdInfo info = FdInfo.Read(_proc, fd);
-            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags) { Info = info };
+            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags) { Info = info, Owner = FileOwner.Of(file, info.Flags) };
         }
         catch (CriuException e) when (e.Id == "ProcFileMissing")
         {

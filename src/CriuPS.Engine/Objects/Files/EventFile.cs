@@ -16,14 +16,14 @@ internal sealed class EventFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         Proc.EventFdState state = file.Info!.EventFd!.Value;
         int semaphore = state.Semaphore == true ? EventFiles.EFD_SEMAPHORE : 0;
         return new FileEntry
         {
             Type = Type, Id = id,
-            Efd = new EventfdFileEntry { Id = id, Flags = (uint)(file.FileFlags | semaphore), Counter = state.Count, Fown = FileOwner.Save(file, handle, images.Tree) },
+            Efd = new EventfdFileEntry { Id = id, Flags = (uint)(file.FileFlags | semaphore), Counter = state.Count, Fown = FileOwner.Save(file, images.Tree) },
         };
     }
 

@@ -34,9 +34,9 @@ internal sealed class EventPollFile : IFileKind
         return null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
-        EventpollFileEntry saved = new() { Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree) };
+        EventpollFileEntry saved = new() { Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, images.Tree) };
 
         // fdinfo has them in the order of the kernel's tree, by address; the order among equal numbers is that of kcmp's offsets.
         foreach ((EpollTarget target, int offset) in Numbered(file.Info!.EpollTargets))

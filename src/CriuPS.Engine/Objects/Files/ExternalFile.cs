@@ -23,7 +23,7 @@ internal sealed class ExternalFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => KindOf(file).Objection(file, tree);
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => KindOf(file).Save(file, handle, id, images);
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images) => KindOf(file).Save(file, held, id, images);
 
     public void Validate(FileEntry entry, FileOpening opening) => KindOf(entry, opening).Validate(entry, opening);
 

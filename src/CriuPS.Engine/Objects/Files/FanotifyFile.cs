@@ -46,10 +46,10 @@ internal sealed class FanotifyFile : IFileKind
         return null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         IReadOnlyList<FanotifyMark> marks = file.Info!.FanotifyMarks;
-        if (marks.All(m => m.Kind == FanotifyMarkKind.Inode) && EventFiles.Readable(handle) is > 0 and int bytes)
+        if (marks.All(m => m.Kind == FanotifyMarkKind.Inode) && EventFiles.Readable(held.Handle) is > 0 and int bytes)
         {
             throw new RefusedException([new Refusal(
                 file.Pid, "", file.ToString(), $"{bytes} bytes of events wait in it, which cannot be put back", "try again when the program has read them")]);
@@ -57,7 +57,7 @@ internal sealed class FanotifyFile : IFileKind
 
         FanotifyFileEntry saved = new()
         {
-            Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree), Faflags = file.Info.Fanotify!.Value.Flags,
+            Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, images.Tree), Faflags = file.Info.Fanotify!.Value.Flags,
             Evflags = file.Info.Fanotify.Value.EventFlags,
         };
         saved.Mark.AddRange(marks.Where(m => m.Kind != FanotifyMarkKind.FileSystem).Select(m => ToEntry(file, id, m)));

@@ -37,22 +37,44 @@ internal static class FileOwner
     public static FownEntry None() => new() { Uid = 0, Euid = 0, Signum = 0, PidType = 0, Pid = 0 };
 
     /// <summary>The owner of an open file.</summary>
-    /// <exception cref="RefusedException">It is another process, which will not be there at a restore.</exception>
-    public static FownEntry Save(OpenFile file, SafeFileHandle handle, TreeFiles tree)
+    /// <param name="Signal">The signal; 0 for the usual one.</param>
+    /// <param name="Type">F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP.</param>
+    /// <param name="Pid">The task, process or group; 0 for nobody.</param>
+    /// <param name="Uid">The real user id of whoever set it.</param>
+    /// <param name="Euid">Its effective one.</param>
+    internal readonly record struct Owner(int Signal, int Type, int Pid, uint Uid, uint Euid);
+
+    /// <summary>Asks an open file for its owner.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="flags">How it was opened.</param>
+    public static Owner Of(in BorrowedDescriptor file, long flags)
     {
-        FownEntry saved = None();
-        if ((file.FileFlags & Fcntl.O_PATH) != 0)
+        if ((flags & Fcntl.O_PATH) != 0)
         {
-            return saved;
+            return default;
         }
 
-        saved.Signum = (uint)Fcntl.Control(handle, Fcntl.F_GETSIG);
-        f_owner_ex owner = Fcntl.Get<f_owner_ex>(handle, F_GETOWN_EX);
-        if (owner.pid != 0)
+        int signal = (int)Fcntl.Control(file, Fcntl.F_GETSIG);
+        f_owner_ex owner = Fcntl.Get<f_owner_ex>(file, F_GETOWN_EX);
+        UserIds ids = owner.pid != 0 ? Fcntl.Get<UserIds>(file, F_GETOWNER_UIDS) : default;
+        return new Owner(signal, owner.type, owner.pid, ids.uid, ids.euid);
+    }
+
+    /// <summary>The image of an open file's owner.</summary>
+    /// <exception cref="RefusedException">It is another process, which will not be there at a restore.</exception>
+    public static FownEntry Save(OpenFile file, TreeFiles tree)
+    {
+        FownEntry saved = None();
+        if (file.Owner is not { } owner)
+        {
+            throw new InvalidOperationException($"nobody asked for the owner of {file}");
+        }
+
+        saved.Signum = (uint)owner.Signal;
+        if (owner.Pid != 0)
         {
             RefuseForeign(file, owner, tree);
-            UserIds ids = Fcntl.Get<UserIds>(handle, F_GETOWNER_UIDS);
-            (saved.Uid, saved.Euid, saved.PidType, saved.Pid) = (ids.uid, ids.euid, (uint)owner.type, (uint)owner.pid);
+            (saved.Uid, saved.Euid, saved.PidType, saved.Pid) = (owner.Uid, owner.Euid, (uint)owner.Type, (uint)owner.Pid);
         }
 
         return saved;
@@ -108,13 +130,13 @@ internal static class FileOwner
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
         ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Ext?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
 
-    private static void RefuseForeign(OpenFile file, f_owner_ex owner, TreeFiles tree)
+    private static void RefuseForeign(OpenFile file, Owner owner, TreeFiles tree)
     {
-        bool own = owner.type == F_OWNER_TID ? Directory.Exists($"/proc/{file.Pid}/task/{owner.pid}") : tree.Pids.Contains(owner.pid);
+        bool own = owner.Type == F_OWNER_TID ? Directory.Exists($"/proc/{file.Pid}/task/{owner.Pid}") : tree.Pids.Contains(owner.Pid);
         if (!own)
         {
             Refusal refusal = new(
-                file.Pid, "", file.ToString(), $"it signals process or group {owner.pid}, which is not dumped with it", "let the program set F_SETOWN to 0");
+                file.Pid, "", file.ToString(), $"it signals process or group {owner.Pid}, which is not dumped with it", "let the program set F_SETOWN to 0");
             throw new RefusedException([refusal]);
         }
     }

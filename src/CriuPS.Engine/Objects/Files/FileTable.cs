@@ -65,8 +65,8 @@ internal static class FileTable
             else if (isNew)
             {
                 first.Add(file);
-                using SafeFileHandle handle = PidFd.GetFd(pidfd, file.Fd);
-                images.Write(kind!.Save(file, handle, id, images));
+                using HeldFile held = new(pidfd, file.Fd);
+                images.Write(kind!.Save(file, held, id, images));
             }
 
             descriptors.Write(new FdinfoEntry

@@ -19,10 +19,10 @@ internal interface IFileKind
 
     /// <summary>Saves the open file; the process stands still.</summary>
     /// <param name="file">Any descriptor of it.</param>
-    /// <param name="handle">The very open file.</param>
+    /// <param name="held">The very open file.</param>
     /// <param name="id">Its id in the images.</param>
     /// <param name="images">Takes what belongs to it besides the entry.</param>
-    FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images);
+    FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images);
 
     /// <summary>Fails if the file cannot be opened as it was; nothing is changed.</summary>
     void Validate(FileEntry entry, FileOpening opening);

@@ -33,9 +33,9 @@ internal sealed class InotifyFile : IFileKind
         return null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
-        InotifyFileEntry saved = new() { Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree) };
+        InotifyFileEntry saved = new() { Id = id, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, images.Tree) };
         images.Events.Save(file, id);
 
         // fdinfo has the latest first; images have them as they were made.

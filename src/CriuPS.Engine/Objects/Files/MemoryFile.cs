@@ -16,10 +16,10 @@ internal sealed class MemoryFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         FileEntry entry = Entry(file, id, images);
-        entry.Memfd.Fown = FileOwner.Save(file, handle, images.Tree);
+        entry.Memfd.Fown = FileOwner.Save(file, images.Tree);
         return entry;
     }
 

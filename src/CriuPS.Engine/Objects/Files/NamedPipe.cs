@@ -20,17 +20,17 @@ internal sealed class NamedPipe : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => _named.Objection(file, tree);
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         uint pipe = (uint)file.Status.st_ino;
         if (images.IsNewPipe(file.Status.st_ino))
         {
-            PipeFile.SaveContent(file, handle, pipe, images, named: true);
+            PipeFile.SaveContent(file, held.Handle, pipe, images, named: true);
         }
 
         uint name = images.NextId();
         FileEntry named = RegularFile.Save(file, name, images);
-        named.Reg.Fown = FileOwner.Save(file, handle, images.Tree);
+        named.Reg.Fown = FileOwner.Save(file, images.Tree);
         images.Write(named);
         return new FileEntry { Type = Type, Id = id, Fifo = new FifoEntry { Id = id, PipeId = pipe, RegfId = name } };
     }

@@ -32,7 +32,7 @@ internal sealed class NamespaceFile : IFileKind
             : ("it is a namespace that the tree does not live in", "close it before the dump");
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         (_, uint flag, Func<TaskKobjIdsEntry, uint> number) = KindOf(file.Link)!.Value;
         return new FileEntry

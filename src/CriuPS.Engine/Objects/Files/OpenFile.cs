@@ -31,6 +31,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
     public FdInfo? Info { get; init; }
 
+    /// <summary>Who is told when it becomes ready; null where that was not asked.</summary>
+    public FileOwner.Owner? Owner { get; init; }
+
     /// <summary>The name that stands for it outside of images: mount and inode.</summary>
     public string ExternalName => $"file[{Info?.MountId ?? 0:x}:{Status.st_ino:x}]";
 

@@ -32,12 +32,12 @@ internal sealed class PipeFile : IFileKind
     public static bool EndsOutside(OpenFile file, TreeFiles tree) =>
         file.Kind == FileStatus.S_IFIFO && file.Link.StartsWith("pipe:["u8) && !tree.HasBothEnds(file) && HasPeer(file);
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         uint pipe = (uint)file.Status.st_ino;
         if (images.IsNewPipe(file.Status.st_ino))
         {
-            SaveContent(file, handle, pipe, images, named: false);
+            SaveContent(file, held.Handle, pipe, images, named: false);
             if (EndsOutside(file, images.Tree))
             {
                 images.WritePackets(new CriupsPipeEntry { PipeId = pipe, EndsOutside = true });
@@ -47,7 +47,7 @@ internal sealed class PipeFile : IFileKind
         return new FileEntry
         {
             Type = Type, Id = id,
-            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, handle, images.Tree) },
+            Pipe = new PipeEntry { Id = id, PipeId = pipe, Flags = (uint)file.FileFlags, Fown = FileOwner.Save(file, images.Tree) },
         };
     }
 

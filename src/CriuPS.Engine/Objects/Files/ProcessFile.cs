@@ -27,12 +27,12 @@ internal sealed class ProcessFile : IFileKind
             : ($"it refers to process {pid}, which is not dumped with it", "close it before the dump, or dump both together");
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => new()
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images) => new()
     {
         Type = Type, Id = id,
         Pidfd = new PidfdEntry
         {
-            Id = id, Ino = (uint)file.Status.st_ino, Flags = (uint)file.FileFlags, Nspid = file.Info!.PidFd!.Pid, Fown = FileOwner.Save(file, handle, images.Tree),
+            Id = id, Ino = (uint)file.Status.st_ino, Flags = (uint)file.FileFlags, Nspid = file.Info!.PidFd!.Pid, Fown = FileOwner.Save(file, images.Tree),
         },
     };
 

@@ -39,7 +39,7 @@ internal sealed class RegularFile : IFileKind
             : null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         if (images.Tree.IsExternal(file))
         {
@@ -49,7 +49,7 @@ internal sealed class RegularFile : IFileKind
         }
 
         FileEntry entry = Save(file, id, images);
-        entry.Reg.Fown = FileOwner.Save(file, handle, images.Tree);
+        entry.Reg.Fown = FileOwner.Save(file, images.Tree);
         return entry;
     }
 

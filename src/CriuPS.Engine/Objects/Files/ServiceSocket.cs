@@ -20,13 +20,13 @@ internal sealed class ServiceSocket : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => new()
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images) => new()
     {
         Type = Type, Id = id,
         Usk = new UnixSkEntry
         {
-            Id = id, Ino = (uint)file.Status.st_ino, Type = (uint)SocketOption.Get<int>(handle, SocketOption.SO_TYPE), State = UnconnectedState,
-            Flags = (uint)file.FileFlags, Uflags = ServiceMark, Backlog = 0, Peer = 0, Fown = FileOwner.None(), Opts = SaveOptions(handle),
+            Id = id, Ino = (uint)file.Status.st_ino, Type = (uint)SocketOption.Get<int>(held.Handle, SocketOption.SO_TYPE), State = UnconnectedState,
+            Flags = (uint)file.FileFlags, Uflags = ServiceMark, Backlog = 0, Peer = 0, Fown = FileOwner.None(), Opts = SaveOptions(held.Handle),
             Name = ByteString.Empty,
         },
     };

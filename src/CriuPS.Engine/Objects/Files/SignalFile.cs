@@ -16,10 +16,10 @@ internal sealed class SignalFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images) => new()
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images) => new()
     {
         Type = Type, Id = id,
-        Sgfd = new SignalfdEntry { Id = id, Flags = (uint)file.FileFlags, Sigmask = file.Info!.SignalMask!.Value, Fown = FileOwner.Save(file, handle, images.Tree) },
+        Sgfd = new SignalfdEntry { Id = id, Flags = (uint)file.FileFlags, Sigmask = file.Info!.SignalMask!.Value, Fown = FileOwner.Save(file, images.Tree) },
     };
 
     public void Validate(FileEntry entry, FileOpening opening)

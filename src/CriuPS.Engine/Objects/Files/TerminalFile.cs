@@ -32,7 +32,7 @@ internal sealed class TerminalFile : IFileKind
             : ("the program behind this terminal is not dumped with it", "use -ShellJob: the restored program gets the terminal of the restore's caller");
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         TerminalDevice device = TerminalDevice.Of(file)!.Value;
         uint name = images.NextId();
@@ -44,8 +44,8 @@ internal sealed class TerminalFile : IFileKind
             Type = Type, Id = id,
             Tty = new TtyFileEntry
             {
-                Id = id, TtyInfoId = images.Terminals.Save(file, device, handle), Flags = (uint)file.FileFlags, RegfId = name,
-                Fown = FileOwner.Save(file, handle, images.Tree),
+                Id = id, TtyInfoId = images.Terminals.Save(file, device, held.Handle), Flags = (uint)file.FileFlags, RegfId = name,
+                Fown = FileOwner.Save(file, images.Tree),
             },
         };
     }

@@ -19,12 +19,12 @@ internal sealed class TimerFile : IFileKind
 
     public (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) => null;
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         TimerFdState state = file.Info!.TimerFd!.Value;
         if (state.Interval != default)
         {
-            state = CaughtUp(handle);
+            state = CaughtUp(held.Handle);
         }
 
         return new FileEntry
@@ -34,7 +34,7 @@ internal sealed class TimerFile : IFileKind
             {
                 Id = id, Flags = (uint)file.FileFlags, Clockid = (uint)state.ClockId, Ticks = state.Ticks, SettimeFlags = state.SetTimeFlags,
                 Vsec = state.Value.Seconds, Vnsec = state.Value.Nanoseconds, Isec = state.Interval.Seconds, Insec = state.Interval.Nanoseconds,
-                Fown = FileOwner.Save(file, handle, images.Tree),
+                Fown = FileOwner.Save(file, images.Tree),
             },
         };
     }

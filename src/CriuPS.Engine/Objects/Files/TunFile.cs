@@ -39,11 +39,11 @@ internal sealed class TunFile : IFileKind
             : null;
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
-        images.Write(s_named.Save(file, handle, id, images));
+        images.Write(s_named.Save(file, held, id, images));
         TunfileEntry entry = new() { Id = id, NsId = SharedObjects.OfDumper().NetNsId };
-        if (!images.Tree.IsExternal(file) && TunDevice.Attached(handle) is { } device)
+        if (!images.Tree.IsExternal(file) && TunDevice.Attached(held.Handle) is { } device)
         {
             entry.Netdev = device.Name;
             if ((device.Flags & TunDevice.IFF_DETACH_QUEUE) != 0)
@@ -51,7 +51,7 @@ internal sealed class TunFile : IFileKind
                 entry.Detached = true;
             }
 
-            images.TunDevices.Save(entry, device.Flags, handle);
+            images.TunDevices.Save(entry, device.Flags, held.Handle);
         }
 
         return new FileEntry { Type = Type, Id = id, Tunf = entry };

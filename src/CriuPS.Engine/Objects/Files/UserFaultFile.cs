@@ -64,7 +64,7 @@ internal sealed class UserFaultFile : IFileKind
         }
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         State state = Find(file, images.Tree);
         CriupsUserfaultEntry entry = new()
@@ -73,7 +73,7 @@ internal sealed class UserFaultFile : IFileKind
         };
         WatchedMemory.Save(entry, state.Maker, state.Context);
         images.WriteOwn(new CriupsFileEntry { Id = id, Userfault = entry });
-        return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, handle, images.Tree) } };
+        return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, images.Tree) } };
     }
 
     public void Validate(FileEntry entry, FileOpening opening)

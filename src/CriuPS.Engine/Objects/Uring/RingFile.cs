@@ -45,7 +45,7 @@ internal sealed class RingFile : IFileKind
         }
     }
 
-    public FileEntry Save(OpenFile file, SafeFileHandle handle, uint id, FileImages images)
+    public FileEntry Save(OpenFile file, HeldFile held, uint id, FileImages images)
     {
         OpenFile maker = Maker(file, images.Tree)!;
 
@@ -54,7 +54,7 @@ internal sealed class RingFile : IFileKind
         CriupsIoUringEntry saved = new()
         {
             Flags = state.Flags, SqEntries = state.SqEntries, CqEntries = state.CqEntries, SqHead = state.SqHead, CqTail = state.CqTail,
-            Rings = Bytes(handle, IoUring.IORING_OFF_SQ_RING, state.RingsLength), Requests = Bytes(handle, IoUring.IORING_OFF_SQES, state.RequestsLength),
+            Rings = Bytes(held.Handle, IoUring.IORING_OFF_SQ_RING, state.RingsLength), Requests = Bytes(held.Handle, IoUring.IORING_OFF_SQES, state.RequestsLength),
             Pid = (uint)maker.Pid, Tid = (uint)(state.Submitter == 0 ? maker.Pid : state.Submitter),
         };
         if ((state.Flags & IoUring.IORING_SETUP_SQPOLL) != 0)
@@ -71,7 +71,7 @@ internal sealed class RingFile : IFileKind
         saved.Buffers.AddRange(BuffersOf(maker));
         saved.Mappings.AddRange(images.Tree.Rings.Where(r => r.Mapping.Vma.Inode == file.Status.st_ino).Select(ToEntry));
         images.WriteOwn(new CriupsFileEntry { Id = id, Uring = saved });
-        return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, handle, images.Tree) } };
+        return new FileEntry { Type = Type, Id = id, Ext = new ExtFileEntry { Id = id, Fown = FileOwner.Save(file, images.Tree) } };
     }
 
     public void Validate(FileEntry entry, FileOpening opening)
