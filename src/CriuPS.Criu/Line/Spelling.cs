@@ -1,13 +1,14 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using CriuPS.Engine.Errors;
 
 namespace CriuPS.Criu.Line;
 
 /// <summary>
 /// The text of an error for people who use options and not cmdlets: the engine names an option as cmdlets do, -ShellJob, and every such
-/// name is the option's in other letters: --shell-job.
+/// name is the option's in other letters: --shell-job. Where the option is called otherwise, its own name stands behind the other in brackets.
 /// </summary>
-internal static class Spelling
+internal static partial class Spelling
 {
     /// <summary>One line: what is wrong, and what would help.</summary>
     public static string Describe(Exception failure)
@@ -16,9 +17,10 @@ internal static class Spelling
         return OptionNames(hasRemedy ? $"{failure.Message}; {((CriuException)failure).Remedy}" : failure.Message);
     }
 
-    /// <summary>Writes -ShellJob as --shell-job.</summary>
+    /// <summary>Writes -ShellJob as --shell-job, and -CpuCapability (--cpu-cap) as --cpu-cap.</summary>
     public static string OptionNames(string text)
     {
+        text = BothNames().Replace(text, "$1");
         StringBuilder result = new(text.Length + 8);
         bool inName = false;
         for (int i = 0; i < text.Length; i++)
@@ -38,4 +40,7 @@ internal static class Spelling
 
         return result.ToString();
     }
+
+    [GeneratedRegex(@"-[A-Z]\w+ \((--[a-z][a-z-]+)\)")]
+    private static partial Regex BothNames();
 }

@@ -72,6 +72,7 @@ public sealed class OptionRulesTests
     [Theory]
     [InlineData("use -ShellJob to let it join", "use --shell-job to let it join")]
     [InlineData("-LeaveRunning and -LeaveStopped contradict", "--leave-running and --leave-stopped contradict")]
+    [InlineData("see -CpuCapability (--cpu-cap), or -PathMap (--path-map) x", "see --cpu-cap, or --path-map x")]
     [InlineData("a file-Name, 5 -X, - Dash and --tree stay", "a file-Name, 5 -X, - Dash and --tree stay")]
     public void NamesOfOptionsAreSpeltAsOnACommandLine(string text, string expected) => Assert.Equal(expected, Spelling.OptionNames(text));
 }
