@@ -8,22 +8,28 @@ namespace CriuPS.Engine.Restore;
 internal sealed class SavedFiles : IDisposable
 {
     private readonly ImageSet _images;
+    private readonly FileChoices _choices;
     private readonly Dictionary<uint, FileEntry> _files = [];
     private readonly HashSet<uint> _validated = [];
     private readonly List<(int Pid, string User, CriuException Reason)> _mismatches = [];
 
     public SavedFiles(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
-        _images = images;
+        (_images, _choices) = (images, choices);
         Opening = new FileOpening(images, id => this[id, "another file"], choices, cancellation);
-        Locks = images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
-        foreach (FileEntry entry in images.ReadAll<FileEntry>(ImageType.Files))
+    }
+
+    /// <summary>Reads the images; until that is done nothing else may be asked.</summary>
+    /// <exception cref="CriuException">They cannot be read, or contradict themselves.</exception>
+    public void Read()
+    {
+        Locks = _images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
+        foreach (FileEntry entry in _images.ReadAll<FileEntry>(ImageType.Files))
         {
             Add(entry);
-
             if (entry.Reg is { Ext: false } named)
             {
-                named.Name = choices.Paths.Apply(named.Name);
+                named.Name = _choices.Paths.Apply(named.Name);
             }
 
             if (entry.Pipe is { } pipe)
@@ -34,7 +40,7 @@ internal sealed class SavedFiles : IDisposable
     }
 
     /// <summary>The locks on them, by the process that took them.</summary>
-    public ILookup<int, FileLockEntry> Locks { get; }
+    public ILookup<int, FileLockEntry> Locks { get; private set; } = null!;
 
     /// <summary>What they share.</summary>
     public FileOpening Opening { get; }

@@ -54,7 +54,7 @@ internal sealed class SavedTree : IDisposable
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
             tree.ValidateNumbers(entries);
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
-            foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(Workers.Map(entries, tree.Read)))
+            foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(tree.ReadAll(entries)))
             {
                 tree.Add(entry, leader, process);
             }
@@ -95,6 +95,20 @@ internal sealed class SavedTree : IDisposable
         }
 
         Files.Dispose();
+    }
+
+    // Processes and files, side by side.
+    private (CoreEntry Leader, SavedProcess? Process)[] ReadAll(List<PstreeEntry> entries)
+    {
+        Task files = Task.Run(Files.Read);
+        try
+        {
+            return Workers.Map(entries, Read);
+        }
+        finally
+        {
+            files.GetAwaiter().GetResult();
+        }
     }
 
     // This is most of the work, and touches nothing that processes have in common. A zombie has nothing but the image of its leader.
