@@ -115,9 +115,10 @@ internal sealed class ProcessRestore : IDisposable
             return false;
         }
 
-        FdinfoEntry[] next = [.. all.Skip(_placed).Take(UnixSocket.SCM_MAX_FD)];
-        _sent.AddRange(_channel.Send([.. next.Select(opening.Open)]));
-        opening.Done(next);
+        FdinfoEntry[] some = [.. all.Skip(_placed).Take(UnixSocket.SCM_MAX_FD)];
+        FdinfoEntry[] next = [.. all.Skip(_placed + some.Length).Take(UnixSocket.SCM_MAX_FD)];
+        _sent.AddRange(_channel.Send(opening.Open(some, next)));
+        opening.Done(some);
         return true;
     }
 

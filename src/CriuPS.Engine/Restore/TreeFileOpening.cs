@@ -4,7 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Restore;
 
 /// <summary>
-/// Opens the files of a tree, each once, for all who have it, and keeps it no longer than until the last of them has got it.
+/// Opens the files of a tree, each once, for all who have it, and keeps it no longer than until the last of them has got it. If only one process has descriptors,
+/// the next of its files are opened while it takes those before them; the files of several are opened in their order.
 /// </summary>
 internal sealed class TreeFileOpening : IDisposable
 {
@@ -12,28 +13,59 @@ internal sealed class TreeFileOpening : IDisposable
     private readonly Dictionary<uint, int> _users = [];
     private readonly Dictionary<uint, SafeFileHandle> _open = [];
     private readonly HashSet<uint> _settled = [];
+    private readonly bool _opensAhead;
+    private Task? _ahead;
 
     /// <param name="files">The files of the image set.</param>
     /// <param name="tables">The tables that will be filled.</param>
-    public TreeFileOpening(SavedFiles files, IEnumerable<IReadOnlyList<FdinfoEntry>> tables)
+    public TreeFileOpening(SavedFiles files, IReadOnlyCollection<IReadOnlyList<FdinfoEntry>> tables)
     {
         _files = files;
+        _opensAhead = tables.Count == 1;
         foreach (FdinfoEntry descriptor in tables.SelectMany(table => table))
         {
             _users[descriptor.Id] = _users.GetValueOrDefault(descriptor.Id) + 1;
         }
     }
 
-    /// <summary>The open file of an id; it stays this object's.</summary>
-    public SafeFileHandle Open(FdinfoEntry descriptor)
+    /// <summary>The open files of some descriptors of a process; they stay this object's.</summary>
+    /// <param name="descriptors">The descriptors.</param>
+    /// <param name="next">Those that the process will have after them.</param>
+    public SafeFileHandle[] Open(IReadOnlyList<FdinfoEntry> descriptors, IReadOnlyList<FdinfoEntry> next)
     {
-        if (!_open.TryGetValue(descriptor.Id, out SafeFileHandle? handle))
+        _ahead?.GetAwaiter().GetResult();
+        _ahead = null;
+        SafeFileHandle[] files = [.. descriptors.Select(Open)];
+        if (_opensAhead && next.Count > 0)
         {
-            FileEntry entry = _files[descriptor];
-            handle = _open[descriptor.Id] = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
+            _ahead = Task.Run(() =>
+            {
+                foreach (FdinfoEntry descriptor in next)
+                {
+                    Open(descriptor);
+                }
+            });
         }
 
-        return handle;
+        return files;
+    }
+
+    private SafeFileHandle Open(FdinfoEntry descriptor)
+    {
+        lock (_open)
+        {
+            if (_open.TryGetValue(descriptor.Id, out SafeFileHandle? known))
+            {
+                return known;
+            }
+        }
+
+        FileEntry entry = _files[descriptor];
+        SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
+        lock (_open)
+        {
+            return _open[descriptor.Id] = handle;
+        }
     }
 
     /// <summary>Lets the first process that has a file do what only such a process can do.</summary>
@@ -59,15 +91,28 @@ internal sealed class TreeFileOpening : IDisposable
     {
         foreach (FdinfoEntry descriptor in sent)
         {
-            if (--_users[descriptor.Id] == 0 && _open.Remove(descriptor.Id, out SafeFileHandle? handle))
+            if (--_users[descriptor.Id] == 0)
             {
-                handle.Dispose();
+                Close(descriptor.Id);
             }
         }
     }
 
+    private void Close(uint id)
+    {
+        SafeFileHandle? handle;
+        lock (_open)
+        {
+            _open.Remove(id, out handle);
+        }
+
+        handle?.Dispose();
+    }
+
     public void Dispose()
     {
+        // What was opened ahead, or failed to be, is of no use any more; whatever it failed by was not the reason.
+        _ahead?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
         foreach (SafeFileHandle handle in _open.Values)
         {
             handle.Dispose();

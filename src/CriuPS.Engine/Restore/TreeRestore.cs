@@ -224,7 +224,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     private void RestoreFiles()
     {
         using TreeFileOpening opening = new(
-            saved.Files, Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors));
+            saved.Files, [.. Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors)]);
         foreach (ProcessRestore[] some in Groups(Processes))
         {
             InStep(some, process => process.RestoreDirectories());
