@@ -71,6 +71,21 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Files, $"process {file.Pid} ({file.ProcessName}): {file.Subject} {fate}: {file.Reason}"));
         }
 
+        // Which descriptors are one open file is found out beside the tasks' work; no thread of ours is left at it when the processes go on.
+        Task<SharedOpenFiles> sharing = Task.Run(() => new SharedOpenFiles(inspection.Files.All));
+        try
+        {
+            AskTasks();
+            WriteImages(inspection, ids, sharing.GetAwaiter().GetResult());
+        }
+        finally
+        {
+            ((IAsyncResult)sharing).AsyncWaitHandle.WaitOne();
+        }
+    }
+
+    private void AskTasks()
+    {
         long start = Stopwatch.GetTimestamp();
         Workers.Each(_processes, p => p.FindPages());
         TimeSpan search = Stopwatch.GetElapsedTime(start);
@@ -85,7 +100,6 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
 
         Times = (search, Stopwatch.GetElapsedTime(start) - search);
-        WriteImages(inspection, ids);
     }
 
     /// <summary>Cures all processes that are not cured yet, when the dump has failed; they still stand.</summary>
@@ -154,7 +168,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         ("descriptors (CLONE_FILES)", ids => ids.FilesId, true), ("directories (CLONE_FS)", ids => ids.FsId, true),
     ];
 
-    private void WriteImages(TreeInspection inspection, List<TaskKobjIdsEntry> ids)
+    private void WriteImages(TreeInspection inspection, List<TaskKobjIdsEntry> ids, SharedOpenFiles shared)
     {
         foreach (OpenFile pipe in inspection.Files.All.Where(f => PipeFile.EndsOutside(f, inspection.Files)))
         {
@@ -163,7 +177,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
 
         Tell(Stage.Files, $"saving {_processes.Sum(p => p.Descriptors)} descriptors");
-        FileImages files = new(images, inspection.Files, options, tracer.Cancellation);
+        FileImages files = new(images, inspection.Files, shared, options, tracer.Cancellation);
         files.Events.Take(inspection.Files, options.FinalState);
         ProcessImages writer = new(images, files);
         for (int i = 0; i < _processes.Count; i++)

@@ -14,11 +14,11 @@ namespace CriuPS.Engine.Objects.Files;
 /// <summary>The images that open files are written to, and what has been written to them.</summary>
 /// <param name="set">The image set.</param>
 /// <param name="tree">The descriptors of all processes.</param>
+/// <param name="shared">Which of them are one open file.</param>
 /// <param name="options">What the dump is asked to do.</param>
 /// <param name="cancellation">Ends the copying of content.</param>
-internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions options, CancellationToken cancellation)
+internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles shared, DumpOptions options, CancellationToken cancellation)
 {
-    private readonly SharedOpenFiles _shared = new(tree.All);
     private readonly Dictionary<OpenFile, uint> _open = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name), uint[]> _buildIds = [];
@@ -64,7 +64,7 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, DumpOptions optio
     /// <param name="isNew">Whether it has not been written yet.</param>
     public uint IdOf(OpenFile file, out bool isNew)
     {
-        OpenFile first = _shared.FirstOf(file);
+        OpenFile first = shared.FirstOf(file);
         isNew = !_open.TryGetValue(first, out uint id);
         return isNew ? _open[first] = NextId() : id;
     }
