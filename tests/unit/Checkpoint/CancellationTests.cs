@@ -12,7 +12,7 @@ public sealed class CancellationTests
     [InlineData("waits", FinalState.Run)]
     [InlineData("waits", FinalState.Kill)]
     [InlineData("threads", FinalState.Kill)]
-    [InlineData("tree", FinalState.Kill)]
+    [InlineData("shared_by_family", FinalState.Kill)]
     public void A_dump_that_is_cancelled_leaves_no_image_set_and_an_unharmed_target(string name, FinalState state)
     {
         using Target target = Target.Start(name);
