@@ -1,6 +1,7 @@
 /*
  * Kernel object: the vDSO, code and clocks of the kernel in the process's own memory. Threads read every clock through it all the
- * time; what they read must agree with the system call, and the monotonic clock may never go back.
+ * time; what they read must agree with the system call, and the monotonic clock may never go back. SHIFT=SECONDS puts it into a
+ * time namespace whose clocks are so much ahead; with FOR_CHILDREN=1 only its children would be born there.
  */
 #include "target.h"
 
@@ -27,11 +28,29 @@ static void check_clock(clockid_t clock, int64_t slack)
     }
 }
 
+static int64_t least;
+
+static void shift_clocks(long seconds, bool for_children)
+{
+    char text[128];
+    TARGET_CHECK(unshare(0x80 /* CLONE_NEWTIME */) == 0);
+    int file = open("/proc/self/timens_offsets", O_WRONLY);
+    int length = snprintf(text, sizeof(text), "monotonic %ld 0\nboottime %ld 0\n", seconds, seconds);
+    TARGET_CHECK(file >= 0 && write(file, text, (size_t)length) == length && close(file) == 0);
+    if (!for_children)
+    {
+        file = open("/proc/self/ns/time_for_children", O_RDONLY);
+        TARGET_CHECK(file >= 0 && setns(file, 0x80) == 0 && close(file) == 0);
+        least = seconds * 1000000000LL;
+        TARGET_CHECK(target_now() > least);
+    }
+}
+
 static _Atomic int readers;
 
 static void *read_clocks(void *argument)
 {
-    int64_t last = 0;
+    int64_t last = least;
     readers++;
     while (!target_stopped)
     {
@@ -59,6 +78,11 @@ static void *read_clocks(void *argument)
 int main(int count, char **arguments)
 {
     target_begin(count, arguments);
+    if (getenv("SHIFT") != NULL)
+    {
+        shift_clocks(atol(getenv("SHIFT")), getenv("FOR_CHILDREN") != NULL);
+    }
+
     const unsigned long vdso = getauxval(AT_SYSINFO_EHDR);
     TARGET_CHECK(vdso != 0 && memcmp((void *)vdso, "\177ELF", 4) == 0);
     pthread_t one = target_thread(read_clocks, NULL), two = target_thread(read_clocks, NULL);

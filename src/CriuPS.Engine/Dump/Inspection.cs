@@ -36,6 +36,9 @@ internal sealed class Inspection
 
     public ProcStatus Status { get; }
 
+    /// <summary>The text of the link to its time namespace; null where the kernel has none, or it was not looked at.</summary>
+    public OsText? TimeNamespace { get; private set; }
+
     public IReadOnlyList<Mapping> Mappings { get; private set; } = [];
 
     /// <summary>Mappings of io_uring's rings, which are none of <see cref="Mappings"/>.</summary>
@@ -144,6 +147,12 @@ internal sealed class Inspection
             {
                 Refuse($"namespace {link}", "it is in another namespace than this process", "run this command inside the same namespaces");
             }
+        }
+
+        TimeNamespace = Proc.TryReadLinkText("ns/time", out _);
+        if (TimeNamespace is { } time && Proc.TryReadLinkText("ns/time_for_children", out _) is { } children && children != time)
+        {
+            Refuse($"namespace {children}", $"its children would be born into it, while it lives in {time}", "let it begin another program");
         }
     }
 

@@ -6,7 +6,7 @@ namespace CriuPS.Engine.Dump;
 internal sealed class OwnNamespaces
 {
     private static readonly string[] s_names =
-        ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"];
+        ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts"];
 
     public OwnNamespaces()
     {
@@ -19,8 +19,13 @@ internal sealed class OwnNamespaces
                 Links.Add(($"ns/{name}", link));
             }
         }
+
+        Time = self.TryReadLinkText("ns/time", out _);
     }
 
-    /// <summary>The links in /proc/PID, with what they say for this process.</summary>
+    /// <summary>That of time, which a tree may have for itself; null where the kernel has none.</summary>
+    public OsText? Time { get; }
+
+    /// <summary>The links of all others in /proc/PID, with what they say for this process.</summary>
     public List<(string Name, OsText Link)> Links { get; } = [];
 }

@@ -56,7 +56,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
             WriteSingle(ImageType.Core, task.VirtualTid, task.Core);
         }
 
-        WriteExtra(process);
+        WriteExtra(process, isRoot: parent == 0);
         WriteSingle(ImageType.Ids, process.Pid, ids);
         WriteTree(process.Stat, parent, process.Tasks.Select(t => (uint)t.VirtualTid));
     }
@@ -135,8 +135,13 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
         WriteSingle(ImageType.Mm, process.Pid, process.Mm);
     }
 
-    private void WriteExtra(ProcessDump process)
+    private void WriteExtra(ProcessDump process, bool isRoot)
     {
+        if (isRoot)
+        {
+            process.Extra.BootId = $"{ProcRoot.ReadBootId()}";
+        }
+
         foreach (Mapping mapping in process.Mappings)
         {
             mapping.AddExtra(process);

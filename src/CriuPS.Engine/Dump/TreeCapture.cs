@@ -7,6 +7,7 @@ using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Ids;
+using CriuPS.Engine.Objects.Timers;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
@@ -62,7 +63,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             _processes[i].Describe(inspection.Processes[i], blocks, keyrings);
         }
 
-        List<TaskKobjIdsEntry> ids = SharedObjects.Of([.. frozen.Processes.Select(p => p.Pid)]);
+        List<TaskKobjIdsEntry> ids = SharedObjects.Of([.. frozen.Processes.Select(p => p.Pid)], inspection.HasOwnTime);
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
         Replaced = inspection.Processes.SelectMany(p => p.Replaced).ToArray();
         foreach (Refusal file in Replaced)
@@ -191,6 +192,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
 
         writer.Finish();
+        TimeNamespace.Save(images, frozen.Root.Proc, inspection.HasOwnTime);
         if (options.CpuCapabilities.HasFlag(CpuCapabilities.Image))
         {
             ProcessorImage.Write(images);

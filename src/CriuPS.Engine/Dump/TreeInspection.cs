@@ -37,6 +37,9 @@ internal sealed class TreeInspection
     /// <summary>The descriptors of all processes.</summary>
     public TreeFiles Files { get; private set; } = TreeFiles.None;
 
+    /// <summary>Whether the tree lives in another time namespace than this process.</summary>
+    public bool HasOwnTime => _processes is [{ TimeNamespace: { } time }, ..] && time != _own.Time;
+
     /// <summary>Every reason not to dump the tree.</summary>
     public IReadOnlyList<Refusal> Refusals { get; private set; } = [];
 
@@ -209,6 +212,11 @@ internal sealed class TreeInspection
     {
         Inspection root = _processes[0];
         LookAtRoot(root);
+        foreach (Inspection process in _processes.Where(p => p.TimeNamespace is { } time && time != root.TimeNamespace))
+        {
+            process.Refuse($"namespace {process.TimeNamespace}", $"it is another one than that of process {root.Stat.Pid}", "dump a tree that lives in one time namespace");
+        }
+
         Dictionary<int, Inspection> living = _processes.ToDictionary(p => p.Stat.Pid);
         List<FamilyMember> members = [.. Members()];
 

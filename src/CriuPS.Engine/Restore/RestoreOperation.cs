@@ -126,5 +126,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         }
     }
 
-    private void Tell(Stage stage, string message) => events?.Invoke(new OperationEvent(EventLevel.Information, stage, message));
+    private void Tell(Stage stage, string message) => Tell(EventLevel.Information, stage, message);
+
+    private void Tell(EventLevel level, Stage stage, string message) => events?.Invoke(new OperationEvent(level, stage, message));
 }

@@ -3,6 +3,7 @@ using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Timers;
 
 namespace CriuPS.Engine.Restore;
 
@@ -43,11 +44,17 @@ internal sealed class SavedTree : IDisposable
     /// <summary>The numbers of all processes and threads that will be made: each must be free.</summary>
     public IReadOnlySet<int> Numbers { get; private set; } = null!;
 
+    /// <summary>What the clocks of the tree must begin with; null where those of this machine do.</summary>
+    public TimensEntry? Clocks { get; private set; }
+
+    /// <summary>Whether it had other clocks than its machine.</summary>
+    public bool HasOwnTime { get; private set; }
+
     /// <summary>Reads and validates a set.</summary>
     /// <exception cref="CriuException">Something is missing, contradicts itself, or is not supported.</exception>
     public static SavedTree Load(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
-        images.ReadInventory();
+        InventoryEntry inventory = images.ReadInventory();
         SavedTree tree = new(images, choices, cancellation);
         try
         {
@@ -62,6 +69,7 @@ internal sealed class SavedTree : IDisposable
             tree.Files.ThrowMismatches();
             tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();
+            tree.LookAtNamespaces(inventory);
             return tree;
         }
         catch
@@ -181,6 +189,41 @@ internal sealed class SavedTree : IDisposable
         HashSet<int> distinct = [.. numbers];
         Numbers = distinct.Count == numbers.Count ? distinct : throw Broken("two tasks of it have the same number");
     }
+
+    private void LookAtNamespaces(InventoryEntry inventory)
+    {
+        SavedProcess root = _processes.Values.First();
+        foreach (SavedProcess process in _processes.Values)
+        {
+            foreach ((string name, Func<TaskKobjIdsEntry, uint> id) in s_namespaces)
+            {
+                if (inventory.RootIds is { } machine && id(process.Ids) is not 0 and uint theirs && id(machine) is not 0 and uint common && theirs != common)
+                {
+                    throw NamespaceNotSupported(process, name, "another one than the machine's");
+                }
+            }
+
+            if (process.Ids.TimeNsId != root.Ids.TimeNsId)
+            {
+                throw NamespaceNotSupported(process, "time", $"another one than that of process {root.Pid}");
+            }
+        }
+
+        Clocks = TimeNamespace.ClocksFor(Images, inventory, root.Ids, root.Extra?.BootId, out bool own);
+        HasOwnTime = own;
+    }
+
+    private static readonly (string Name, Func<TaskKobjIdsEntry, uint> Id)[] s_namespaces =
+    [
+        ("pid", i => i.PidNsId), ("net", i => i.NetNsId), ("ipc", i => i.IpcNsId), ("uts", i => i.UtsNsId), ("mnt", i => i.MntNsId), ("user", i => i.UserNsId),
+        ("cgroup", i => i.CgroupNsId),
+    ];
+
+    private static CriuException NamespaceNotSupported(SavedProcess process, string name, string which) => new(
+        "NamespaceNotSupported", CriuErrorKind.NotSupported, $"process {process.Pid} lived in a {name} namespace, {which}, which is not supported yet")
+    {
+        Pid = process.Pid, Subject = $"namespace {name}",
+    };
 
     private void ValidateSharing()
     {

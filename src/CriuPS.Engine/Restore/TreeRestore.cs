@@ -6,6 +6,7 @@ using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Signals;
+using CriuPS.Engine.Objects.Timers;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 using Microsoft.Win32.SafeHandles;
@@ -13,7 +14,7 @@ using Microsoft.Win32.SafeHandles;
 namespace CriuPS.Engine.Restore;
 
 /// <summary>Makes the newborn root, with the descendants that it gets, the tree of the images, until only the last registers are missing.</summary>
-internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, Action<Stage, string> tell) : IDisposable
+internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, Action<EventLevel, Stage, string> tell) : IDisposable
 {
     private const int AtOnce = 16;
 
@@ -38,18 +39,19 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     /// <summary>Does everything but the last step.</summary>
     public void Prepare()
     {
-        tell(Stage.Layout, "laying out memory");
+        tell(EventLevel.Information, Stage.Layout, "laying out memory");
         RestoreSite site = RestoreSite.Create(tracer, saved, root);
         FamilyBirth birth = new(site, saved);
         Member first = new(saved.Root, root, site.NewBatch(root)) { Memory = null, Keyring = KeyringBirth.First(saved) };
         site.PutVdsoAside(first.Batch);
         SignalActions.ResetIgnored(first.Batch);
+        EnterTime(first.Batch);
         RestoreGenerations(site, birth, first);
         BornAt = Stopwatch.GetTimestamp();
         _keyrings.Finish();
         JoinGroups();
         EndTheDead(birth);
-        tell(Stage.State, "restoring descriptors and tasks");
+        tell(EventLevel.Information, Stage.State, "restoring descriptors and tasks");
         foreach (ProcessRestore[] some in Groups(Processes))
         {
             InStep(some, process =>
@@ -107,6 +109,22 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         foreach (ProcessRestore process in Processes)
         {
             process.Dispose();
+        }
+    }
+
+    // Without the privileges the tree comes back with clocks that jump, unless it had other clocks than its machine all along.
+    private void EnterTime(RemoteBatch root)
+    {
+        try
+        {
+            if (saved.Clocks is { } clocks)
+            {
+                TimeNamespace.Enter(root, clocks);
+            }
+        }
+        catch (CriuException e) when (e.Id == "ClocksNotSet" && !saved.HasOwnTime)
+        {
+            tell(EventLevel.Warning, Stage.Layout, $"{e.Message}; {e.Remedy}");
         }
     }
 

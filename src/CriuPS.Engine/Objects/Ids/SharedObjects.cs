@@ -13,15 +13,21 @@ internal static class SharedObjects
     /// <summary>The number that the process which dumps has for its own objects: nobody else has it.</summary>
     public const uint DumperObject = 1;
 
+    /// <summary>The number of the time namespace of a tree that does not have the machine's.</summary>
+    public const uint TimeNamespaceOfTree = 9;
+
     private static readonly int[] s_kinds = [Kcmp.KCMP_VM, Kcmp.KCMP_FILES, Kcmp.KCMP_FS, Kcmp.KCMP_SIGHAND];
 
     /// <summary>The numbers of processes that stand still.</summary>
-    public static List<TaskKobjIdsEntry> Of(IReadOnlyList<int> pids)
+    /// <param name="pids">The processes.</param>
+    /// <param name="ownTime">Whether they live in another time namespace than this process.</param>
+    public static List<TaskKobjIdsEntry> Of(IReadOnlyList<int> pids, bool ownTime)
     {
         uint[][] ids = Workers.Map(s_kinds, kind => IdsOf(pids, kind), worthAThread: pids.Count > 1 ? 1 : s_kinds.Length);
         return [.. pids.Select((_, i) =>
         {
             TaskKobjIdsEntry entry = HostNamespaces();
+            entry.TimeNsId = ownTime ? TimeNamespaceOfTree : entry.TimeNsId;
             (entry.VmId, entry.FilesId, entry.FsId, entry.SighandId) = (ids[0][i], ids[1][i], ids[2][i], ids[3][i]);
             return entry;
         })];
