@@ -74,7 +74,6 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
             Pid = frozen.Pid, Proc = frozen.Proc, Stat = inspection.Stat, Status = inspection.Status, Mappings = inspection.Mappings,
         };
         (_inspection, _process) = (inspection, process);
-        MemoryLayout.Save(process);
         List<(TaskDump Task, TaskRegisters Settled)> cores = [];
         foreach ((Tracee tracee, ProcCredentials credentials) in frozen.Tasks.Zip(Credentials(inspection.Status)))
         {
@@ -138,6 +137,22 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
                 yield return NewRefusal(
                     $"thread {task.Task.Tid}", $"it has another session keyring ({task.SessionKeyring:x}) than its process", "let the process join it before it has threads");
             }
+        }
+    }
+
+    /// <summary>Takes what /proc tells of the states of tasks. Any thread may do it.</summary>
+    public void LookAtStates()
+    {
+        MemoryLayout.Save(_process!);
+        foreach (TaskDump task in _process!.Tasks)
+        {
+            foreach (ITaskState state in TaskStates.InOrder)
+            {
+                state.Look(task);
+            }
+
+            // What there is to ask for, as POSIX timers, is in /proc too.
+            _ = task.Room;
         }
     }
 

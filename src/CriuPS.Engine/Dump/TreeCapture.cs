@@ -88,7 +88,11 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     private void AskTasks()
     {
         long start = Stopwatch.GetTimestamp();
-        Workers.Each(_processes, p => p.FindPages());
+        Workers.Each(_processes, p =>
+        {
+            p.FindPages();
+            p.LookAtStates();
+        });
         TimeSpan search = Stopwatch.GetElapsedTime(start);
         Pages = _processes.Sum(p => p.Pages);
         _bytes = (ulong)Pages * Memory.PageSize;

@@ -11,6 +11,11 @@ internal interface ITaskState
     /// <summary>Bytes that its questions take beyond the usual, where they are as many as the task has objects.</summary>
     int Room(TaskDump dump) => 0;
 
+    /// <summary>Takes what files of /proc tell, before the task is asked; any thread may do it for any task.</summary>
+    void Look(TaskDump dump)
+    {
+    }
+
     /// <summary>Adds questions to the program that the task runs during the parasite phase.</summary>
     /// <param name="dump">The task, with everything that /proc and ptrace told.</param>
     /// <param name="program">Takes the questions; its answers are there when the returned action runs.</param>

@@ -12,15 +12,15 @@ internal sealed class CoreDumpFilter : ITaskState
 {
     private const string File = "coredump_filter";
 
-    public Action? Ask(TaskDump dump, SyscallProgram program)
+    public void Look(TaskDump dump)
     {
         if (dump.IsLeader && Read(dump.Process.Proc) is { } filter)
         {
             dump.Process.Extra.CoredumpFilter = filter;
         }
-
-        return null;
     }
+
+    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     public void Restore(TaskRestore restore)
     {

@@ -12,15 +12,15 @@ internal sealed class Autogroup : ITaskState
 {
     private const string File = "autogroup", Mark = " nice ";
 
-    public Action? Ask(TaskDump dump, SyscallProgram program)
+    public void Look(TaskDump dump)
     {
         if (dump.IsLeader && dump.Process.Stat.Session == dump.Process.Pid && Read(dump.Process.Pid) is not 0 and int nice)
         {
             dump.Process.Extra.AutogroupNice = nice;
         }
-
-        return null;
     }
+
+    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     public void Restore(TaskRestore restore)
     {

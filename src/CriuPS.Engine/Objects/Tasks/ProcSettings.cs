@@ -53,15 +53,15 @@ internal static class ProcSetting
 /// <summary>/proc/PID/oom_score_adj: how willingly the kernel ends the process when memory runs out (signal_struct.oom_score_adj).</summary>
 internal sealed class OomScore : ITaskState
 {
-    public Action? Ask(TaskDump dump, SyscallProgram program)
+    public void Look(TaskDump dump)
     {
         if (dump.IsLeader)
         {
             dump.Core.Tc.OomScoreAdj = ProcAttributes.ReadOomScoreAdjustment(dump.Process.Proc);
         }
-
-        return null;
     }
+
+    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     public void Restore(TaskRestore restore)
     {
@@ -79,15 +79,15 @@ internal sealed class OomScore : ITaskState
 /// </summary>
 internal sealed class LoginUid : ITaskState
 {
-    public Action? Ask(TaskDump dump, SyscallProgram program)
+    public void Look(TaskDump dump)
     {
         if (dump.IsLeader && ProcAttributes.ReadLoginUid(dump.Process.Proc) is { } uid)
         {
             dump.Core.Tc.Loginuid = uid;
         }
-
-        return null;
     }
+
+    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     public void RestoreEarly(TaskRestore restore)
     {
