@@ -5,7 +5,7 @@
  *
  * The program sets its state up, appends "ready" to the status file and then verifies its state again and again.
  * At SIGTERM it makes a last check, appends "ok" and ends with 0. As soon as anything is not as it has to be, it
- * appends "fail: REASON" and ends with 1. It creates no process and opens no socket.
+ * appends "fail: REASON" and ends with 1. It creates no process.
  *
  * A program may keep files of its own beside the status file, in the folder that target_folder() makes.
  */

@@ -2,10 +2,12 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
+using CriuPS.Engine.Objects.Sockets;
 using CriuPS.Engine.Objects.Timers;
 using CriuPS.Engine.Objects.Uring;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
+using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Dump;
 
@@ -113,7 +115,15 @@ internal sealed class Inspection
     {
         const int Glanced = 64;
         return proc.ListFirstNumbers("fd", Glanced).Any(fd => proc.TryReadLinkText("fd/", fd, out _) is { } link
-            && !link.StartsWith("/"u8) && !link.StartsWith("pipe:["u8) && !link.StartsWith("anon_inode:"u8));
+            && !link.StartsWith("/"u8) && !link.StartsWith("pipe:["u8) && !link.StartsWith("anon_inode:"u8)
+            && !(link.StartsWith("socket:["u8) && IsUnixSocket(proc.Pid, fd)));
+    }
+
+    private static bool IsUnixSocket(int pid, int fd)
+    {
+        using SafeFileHandle process = PidFd.Open(pid);
+        using BorrowedDescriptor socket = PidFd.Borrow(process, fd, out int errno);
+        return errno == 0 && FileStatus.Of(socket).IsSocket && SocketOption.Domain(socket) == UnixSocket.AF_UNIX;
     }
 
     private void LookAtProcess(bool frozen)
@@ -224,7 +234,7 @@ internal sealed class Inspection
             Refuse(ring.ToString(), "it is a ring of io_uring that is open in no descriptor any more", "let the program unmap it");
         }
 
-        foreach (OpenFile file in Files.Where(f => !tree.IsExternal(f)))
+        foreach (OpenFile file in Files.Where(f => !tree.IsExternal(f)).Concat(tree.Queues.FilesTo(Stat.Pid).Where(f => !QueuedFile.IsOpenElsewhere(f, tree))))
         {
             if (Objection(file, tree) is { } objection)
             {
@@ -263,7 +273,9 @@ internal sealed class Inspection
     }
 
     private (string Reason, string Remedy)? Objection(OpenFile file, TreeFiles tree) =>
-        FileKinds.Find(file) is { } kind ? kind.Objection(file, tree) ?? NameObjection(kind, file) : UnknownFile.Describe(file);
+        FileKinds.Find(file) is { } kind
+            ? (file.Carrier is null ? null : QueuedFile.Objection(file, kind)) ?? kind.Objection(file, tree) ?? NameObjection(kind, file)
+            : UnknownFile.Describe(file);
 
     private bool IsServiceSocket(OpenFile file) =>
         _options.ServiceSocket != 0 && file.Kind == FileStatus.S_IFSOCK && file.Status.st_ino == _options.ServiceSocket;

@@ -80,6 +80,7 @@ internal sealed class ProcessImages(ImageSet set, FileImages files)
     public void Finish()
     {
         _filters.Write(set);
+        files.Sockets.Finish(files);
         Workers.Each(_singles, image => set.WriteSingle(image.Type, image.Id, image.Entry));
     }
 

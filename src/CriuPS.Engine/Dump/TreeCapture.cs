@@ -27,6 +27,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
 
     private readonly List<ProcessCapture> _processes = [];
     private ulong _bytes, _bytesDone;
+    private TreeInspection? _inspection;
 
     /// <summary>Whether the tree is a newborn of ours, which has what others may not have.</summary>
     public bool Rehearsal { get; init; }
@@ -55,7 +56,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         Tell(Stage.Collect, $"reading /proc of {frozen.Processes.Count} processes");
         _processes.AddRange(frozen.Processes.Select(p => new ProcessCapture(tracer, p, images, OnWritten)));
         _processes.ForEach(p => p.SaveRegisters());
-        TreeInspection inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
+        TreeInspection inspection = _inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
         RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
         IReadOnlyDictionary<int, uint>? keyrings = AskKeyrings();
         for (int i = 0; i < _processes.Count; i++)
@@ -136,7 +137,11 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         return (Keyrings ?? late)?.TryAsk([.. frozen.Processes.Select(p => p.Pid)]);
     }
 
-    public void Dispose() => _processes.ForEach(p => p.Dispose());
+    public void Dispose()
+    {
+        _inspection?.Files.Queues.Dispose();
+        _processes.ForEach(p => p.Dispose());
+    }
 
     // A frozen tree may hold what it did not hold a moment ago.
     private void Refuse(List<Refusal> refusals)

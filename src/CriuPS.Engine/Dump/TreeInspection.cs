@@ -2,6 +2,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Family;
 using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Objects.Sockets;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 
@@ -183,10 +184,16 @@ internal sealed class TreeInspection
 
     private void LookTogether()
     {
-        Files = new TreeFiles([.. _processes.SelectMany(p => p.Files)], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob)
+        List<OpenFile> files = [.. _processes.SelectMany(p => p.Files)];
+        UnixSockets sockets = new();
+
+        // A process that runs would see its sockets being looked into.
+        SocketQueues queues = _frozen ? SocketQueues.Read(files, sockets, _options.FinalState == FinalState.Kill) : SocketQueues.None;
+        Files = new TreeFiles([.. files, .. queues.Files], [.. _processes.Select(p => p.Stat), .. _zombies], _options.ShellJob)
         {
+            Sockets = sockets, Queues = queues, SocketsMayEndOutside = _options.ExternalUnixSockets,
             Rings = [.. _processes.SelectMany(p => p.Rings.Select(ring => (p.Stat.Pid, ring)))],
-            External = _options.External, PipesMayEndOutside = _options.PipesMayEndOutside,
+            External = [.. _options.External, .. _options.ExternalUnixSocketInodes.Select(inode => $"unix[{inode}]")], PipesMayEndOutside = _options.PipesMayEndOutside,
         };
         foreach (Inspection process in _processes)
         {

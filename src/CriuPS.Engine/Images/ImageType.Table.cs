@@ -112,6 +112,9 @@ public sealed partial class ImageType
     public static ImageType SocketQueues { get; } =
         Framed<SkPacketEntry>("SK_QUEUES", "sk-queues.img", 0x56264026, payload: ImagePayload.Packet);
 
+    /// <summary>What CRIU's images cannot say of unix sockets.</summary>
+    public static ImageType CriupsSockets { get; } = Framed<CriupsSocketEntry>("CRIUPS_SOCKETS", "criups-sockets", 0x43525006);
+
     /// <summary>A TCP connection with its queues; the id is the socket's inode.</summary>
     public static ImageType TcpStream { get; } =
         Framed<TcpStreamEntry>("TCP_STREAM", "tcp-stream-%x.img", 0x51465506, payload: ImagePayload.TcpQueues, single: true);
@@ -322,7 +325,7 @@ public sealed partial class ImageType
     public static IReadOnlyList<ImageType> All { get; } =
     [
         Inventory, PsTree, StatsDump, StatsRestore, CpuInfo, Cgroup, Seccomp, AppArmor, Core, Ids, Mm, Fs, CriupsProcess, PageMap, ShmemPageMap, Pages,
-        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, CriupsNotify, CriupsFiles, CriupsContents, FifoData, SocketQueues, TcpStream, TtyInfo, TtyData,
+        MemFdInode, FdInfo, Files, RemapFilePath, GhostFile, FileLocks, PipesData, CriupsPipes, CriupsNotify, CriupsFiles, CriupsContents, FifoData, SocketQueues, CriupsSockets, TcpStream, TtyInfo, TtyData,
         BpfMapData, IrmapCache, UtsNs, IpcNsVar, IpcNsShm, IpcNsMsg, IpcNsSem, MountPoints, NetDev, NetNs, IfAddr, Route, Route6, Rule,
         IpTables, Ip6Tables, NfTables, TmpfsByDevice, Autofs, BinfmtMisc, UserNs, NetNsConntrack, NetNsExpectations, TimeNs, PidNs,
         RegFiles, ExtFiles, NsFiles, EventFdFiles, EventPollFiles, EventPollTargets, SignalFdFiles, InotifyFiles, InotifyWatches,

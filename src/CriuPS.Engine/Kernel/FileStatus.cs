@@ -36,6 +36,9 @@ internal static unsafe class FileStatus
         public long __unused0;
         public long __unused1;
         public long __unused2;
+
+        /// <summary>Whether it is a socket, or the file that one is bound to.</summary>
+        public readonly bool IsSocket => (st_mode & S_IFMT) == S_IFSOCK;
     }
 
     public static stat Of(SafeFileHandle handle)

@@ -6,8 +6,8 @@ namespace CriuPS.Engine.Kernel;
 /// <summary>Local sockets as channels to a task: sending descriptors (SCM_RIGHTS, unix(7)) and receiving short messages.</summary>
 internal static unsafe class UnixSocket
 {
-    public const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000, SOL_SOCKET = 1, SCM_RIGHTS = 1;
-    public const int MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, MSG_DONTWAIT = 0x40;
+    public const int AF_UNSPEC = 0, AF_UNIX = 1, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000, SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2;
+    public const int MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, MSG_DONTWAIT = 0x40, MSG_OOB = 1;
 
     /// <summary>How many descriptors one message can carry (include/net/scm.h).</summary>
     public const int SCM_MAX_FD = 253;

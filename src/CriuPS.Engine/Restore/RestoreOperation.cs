@@ -66,6 +66,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         {
             Kill(tracer, saved);
             saved.Files.Opening.Contents.TakeBack();
+            saved.Files.Opening.Sockets.TakeBack();
             throw;
         }
     }

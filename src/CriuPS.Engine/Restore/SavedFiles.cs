@@ -32,6 +32,11 @@ internal sealed class SavedFiles : IDisposable
                 named.Name = _choices.Paths.Apply(named.Name);
             }
 
+            if (entry.Usk is not null)
+            {
+                Opening.Sockets.Add(entry);
+            }
+
             if (entry.Pipe is { } pipe)
             {
                 Opening.ExpectEnd(pipe.PipeId);
@@ -82,6 +87,16 @@ internal sealed class SavedFiles : IDisposable
         catch (CriuException e) when (e is not ImageException)
         {
             return e;
+        }
+    }
+
+    /// <summary>Notes which files that travel in the queues of sockets cannot be had as they were.</summary>
+    /// <param name="pid">The root, for errors.</param>
+    public void ValidateTravellers(int pid)
+    {
+        foreach (uint id in Opening.Sockets.IsEmpty ? [] : Opening.Sockets.Travellers)
+        {
+            Validate(id, pid, "the queue of a socket");
         }
     }
 

@@ -66,6 +66,7 @@ internal sealed class SavedTree : IDisposable
                 tree.Add(entry, leader, process);
             }
 
+            tree.Files.ValidateTravellers(tree.Root.Pid);
             tree.Files.ThrowMismatches();
             tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();

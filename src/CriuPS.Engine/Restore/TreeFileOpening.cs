@@ -26,6 +26,11 @@ internal sealed class TreeFileOpening : IDisposable
         {
             _users[descriptor.Id] = _users.GetValueOrDefault(descriptor.Id) + 1;
         }
+
+        if (!files.Opening.Sockets.IsEmpty)
+        {
+            files.Opening.Sockets.Make(id => Open(id, "the queue of a socket"));
+        }
     }
 
     /// <summary>The open files of some descriptors of a process; they stay this object's.</summary>
@@ -50,21 +55,24 @@ internal sealed class TreeFileOpening : IDisposable
         return files;
     }
 
-    private SafeFileHandle Open(FdinfoEntry descriptor)
+    private SafeFileHandle Open(FdinfoEntry descriptor) => Known(descriptor.Id) ?? Open(_files[descriptor]);
+
+    private SafeFileHandle Open(uint id, string user) => Known(id) ?? Open(_files[id, user]);
+
+    private SafeFileHandle? Known(uint id)
     {
         lock (_open)
         {
-            if (_open.TryGetValue(descriptor.Id, out SafeFileHandle? known))
-            {
-                return known;
-            }
+            return _open.GetValueOrDefault(id);
         }
+    }
 
-        FileEntry entry = _files[descriptor];
+    private SafeFileHandle Open(FileEntry entry)
+    {
         SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
         lock (_open)
         {
-            return _open[descriptor.Id] = handle;
+            return _open[entry.Id] = handle;
         }
     }
 

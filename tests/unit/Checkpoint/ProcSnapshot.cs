@@ -105,13 +105,13 @@ internal static partial class ProcSnapshot
         foreach (int fd in Numbers($"/proc/{pid}/fd"))
         {
             string target = new FileInfo($"/proc/{pid}/fd/{fd}").LinkTarget ?? "";
-            bool pipe = target.StartsWith("pipe:"), newInode = pipe || target == "anon_inode:[pidfd]" || target.StartsWith("/proc/");
+            bool socket = target.StartsWith("socket:"), pipe = target.StartsWith("pipe:") || socket, newInode = pipe || target == "anon_inode:[pidfd]" || target.StartsWith("/proc/");
             if (pipe && !pipes.Contains(target))
             {
                 pipes.Add(target);
             }
 
-            lines.Add($"fd {fd} {(pipe ? $"pipe {pipes.IndexOf(target)}" : Number().Replace(target, "#N (deleted)"))}");
+            lines.Add($"fd {fd} {(pipe ? $"{(socket ? "socket" : "pipe")} {pipes.IndexOf(target)}" : Number().Replace(target, "#N (deleted)"))}");
             lines.AddRange(FdInfo(pid, fd).Where(line => !(newInode && line.StartsWith("ino:")))
                 .Select(line => $"fdinfo {fd} {(IsDeleted(target) ? SameInode(line, deleted) : WithoutLost(line, lost))}"));
         }

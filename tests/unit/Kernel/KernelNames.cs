@@ -56,6 +56,8 @@ internal static class KernelNames
         ["FAN_PRE_ACCESS"] = (0x100000, "include/uapi/linux/fanotify.h of 6.14"),
         ["AIO_RING_MAGIC"] = (0xa10a10a1, "fs/aio.c"),
         ["SIOCUNIXFILE"] = (0x89e0, "include/uapi/linux/un.h, which does not get along with sys/un.h"),
+        ["SO_PASSPIDFD"] = (76, "include/uapi/asm-generic/socket.h of 6.5"),
+        ["SO_PASSRIGHTS"] = (83, "include/uapi/asm-generic/socket.h of 6.16"),
         ["TFD_IOC_SET_TICKS"] = (0x40085400, "include/uapi/linux/timerfd.h, which does not get along with fcntl.h"),
         ["INOTIFY_IOC_SETNEXTWD"] = (0x40044900, "include/uapi/linux/inotify.h, which does not get along with sys/inotify.h"),
         ["IPT_SO_GET_INFO"] = (64, "include/uapi/linux/netfilter_ipv4/ip_tables.h"),

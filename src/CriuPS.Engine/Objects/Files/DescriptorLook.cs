@@ -42,7 +42,10 @@ internal sealed class DescriptorLook : IDisposable
         {
             // Locks are told here only: /proc/locks makes everybody on the machine wait who locks a file (fs/locks.c, locks_start).
             FdInfo info = FdInfo.Read(_proc, fd);
-            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags) { Info = info, Owner = FileOwner.Of(file, info.Flags) };
+            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags)
+            {
+                Info = info, Owner = FileOwner.Of(file, info.Flags), SocketFamily = Family(file, status, info),
+            };
         }
         catch (CriuException e) when (e.Id == "ProcFileMissing")
         {
@@ -67,6 +70,9 @@ internal sealed class DescriptorLook : IDisposable
         _ when info.SignalMask is not null => s_signal,
         _ => _self.TryReadLinkText("fd/", file.Number, out int errno) ?? throw _self.Failure("readlinkat", $"fd/{file.Number}", errno),
     };
+
+    private static int Family(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) =>
+        (status.st_mode & FileStatus.S_IFMT) == FileStatus.S_IFSOCK && (info.Flags & Fcntl.O_PATH) == 0 ? SocketOption.Domain(file) : 0;
 
     private static OsText Numbered(string kind, ulong inode)
     {

@@ -20,6 +20,9 @@ internal sealed class FileChoices(RestoreOptions options)
     /// <summary>Whether the other end of a pipe may be outside.</summary>
     public bool PipesMayEndOutside => options.PipesMayEndOutside;
 
+    /// <summary>Whether datagram sockets are connected again with sockets outside that have names.</summary>
+    public bool SocketsMayEndOutside => options.ExternalUnixSockets;
+
     /// <summary>Whether build ids are compared.</summary>
     public bool ComparesBuilds => options.FileValidation == FileValidation.BuildId;
 

@@ -56,6 +56,9 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles s
     /// <summary>Network devices that files are attached to.</summary>
     public TunImages TunDevices { get; } = new(set);
 
+    /// <summary>What belongs to unix sockets.</summary>
+    public Sockets.SocketImages Sockets { get; } = new(set);
+
     /// <summary>An id that no other file has.</summary>
     public uint NextId() => ++_lastId;
 
@@ -189,6 +192,9 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     /// <summary>Terminals.</summary>
     public TerminalOpening Terminals { get; } = new(set);
+
+    /// <summary>Unix sockets.</summary>
+    public Sockets.UnixOpening Sockets => field ??= new(set, this);
 
     /// <summary>Network devices that files are attached to.</summary>
     public TunOpening TunDevices { get; } = new(set);
@@ -338,6 +344,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
             write.Dispose();
         }
 
+        Sockets.Dispose();
         Remaps.Dispose();
         foreach (int pid in _dying.Values.Concat(_momentary))
         {

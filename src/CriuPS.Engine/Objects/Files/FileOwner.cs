@@ -118,7 +118,7 @@ internal static class FileOwner
     public static void RestoreAsync(RemoteBatch batch, int fd, FileEntry entry)
     {
         const int Settable = Fcntl.O_APPEND | Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_ASYNC;
-        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags
+        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags ?? entry.Usk?.Flags
             ?? (entry.Tunf is null ? 0 : entry.Reg?.Flags ?? 0);
         if ((flags & Fcntl.O_ASYNC) != 0)
         {
@@ -128,7 +128,8 @@ internal static class FileOwner
 
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown
-        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Ext?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown;
+        ?? entry.Epfd?.Fown ?? entry.Sgfd?.Fown ?? entry.Tfd?.Fown ?? entry.Ify?.Fown ?? entry.Ffy?.Fown ?? entry.Ext?.Fown ?? entry.Pidfd?.Fown ?? entry.Tty?.Fown
+        ?? entry.Usk?.Fown;
 
     private static void RefuseForeign(OpenFile file, Owner owner, TreeFiles tree)
     {

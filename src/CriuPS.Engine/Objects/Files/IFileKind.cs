@@ -54,7 +54,7 @@ internal static class FileKinds
     private static readonly IFileKind[] s_all =
     [
         new PipeFile(), new NamedPipe(), new MemoryFile(), new RegularFile(), new TunFile(), new EventFile(), new EventPollFile(), new SignalFile(), new TimerFile(),
-        new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new ServiceSocket(), new BpfMapFile(),
+        new InotifyFile(), new FanotifyFile(), new ProcessFile(), new TerminalFile(), new NamespaceFile(), new ExternalFile(), new Sockets.UnixSocketFile(), new ServiceSocket(), new BpfMapFile(),
     ];
 
     private static readonly Dictionary<FdTypes, IFileKind> s_byType = s_all.DistinctBy(kind => kind.Type).ToDictionary(kind => kind.Type);

@@ -43,5 +43,13 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>Whether it is the socket over which its process asked for the dump.</summary>
     public bool IsServiceSocket { get; init; }
 
-    public override string ToString() => $"fd {Fd} -> {Link.ToDisplayString()}";
+    /// <summary>The family of a socket (AF_*); 0 for other files.</summary>
+    public int SocketFamily { get; init; }
+
+    /// <summary>The socket in whose queue it is on its way (SCM_RIGHTS); null for descriptors of processes. We hold such files ourselves.</summary>
+    public OpenFile? Carrier { get; init; }
+
+    public override string ToString() => Carrier is null
+        ? $"fd {Fd} -> {Link.ToDisplayString()}"
+        : $"{Link.ToDisplayString()} in the queue of {Carrier}";
 }

@@ -51,6 +51,27 @@ internal sealed class TreeFiles(IReadOnlyList<OpenFile> files, IReadOnlyCollecti
     /// <summary>Whether the other end of a pipe may be outside.</summary>
     public bool PipesMayEndOutside { get; init; }
 
+    /// <summary>What the kernel tells of unix sockets.</summary>
+    public Sockets.UnixSockets Sockets { get; init; } = new();
+
+    /// <summary>What waits in unix sockets, where the processes stand still.</summary>
+    public Sockets.SocketQueues Queues { get; init; } = Objects.Sockets.SocketQueues.None;
+
+    /// <summary>Whether datagram sockets may be connected with sockets outside that have names.</summary>
+    public bool SocketsMayEndOutside { get; init; }
+
+    private HashSet<uint>? _sockets;
+
+    /// <summary>Whether one of the processes has a unix socket.</summary>
+    public bool HasSocket(uint inode) => (_sockets ??= [.. files.Where(Objects.Sockets.UnixSockets.Is).Select(f => (uint)f.Status.st_ino)]).Contains(inode);
+
+    /// <summary>Whether a socket's other end is brought along by whoever restores.</summary>
+    public bool IsExternalSocket(uint inode) => External.Contains($"unix[{inode}]");
+
+    /// <summary>Whether something else stands in the places of all descriptors of a unix socket.</summary>
+    public bool IsReplacedSocket(uint inode) =>
+        _replaced.Count > 0 && HasSocket(inode) && files.Where(f => Objects.Sockets.UnixSockets.Is(f) && f.Status.st_ino == inode).All(IsReplaced);
+
     private readonly HashSet<(int Pid, int Fd)> _replaced = [];
 
     /// <summary>Leaves a descriptor's file out, because it cannot be saved: the restored process has nothing or another file there.</summary>
