@@ -6,7 +6,7 @@
 # It needs root, some minutes, and 2 GB in the folder for temporary files. One object for each program and user; at the end an error that names
 # those that failed.
 param(
-    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum,sqlite3,node,dd,inotifywait,daemon,loop,uring,editor',
+    [string] $Program = 'python3,waits,registers,perl,gzip,sha256sum,sqlite3,node,dd,inotifywait,daemon,loop,uring,editor,tmux',
     [int] $Rounds = 10,
     [string] $User = '0,12345'
 )
@@ -131,7 +131,7 @@ function Start-Work {
         'dd' { $command = @('sh', '-c', "dd if=$work/large bs=100 status=none | dd of=$folder/out bs=150 status=none") }
         'uring' { $command = @("$work/uring", "$work/numbers", $folder) }
         'loop' { $command = @("$work/loop", $folder) }
-        'editor' { $command = @([string]$interpreter, "$PSScriptRoot/programs/editor.py", $folder) }
+        { $_ -in 'editor', 'tmux' } { $command = @([string]$interpreter, "$PSScriptRoot/programs/$Name.py", $folder) }
         { $_ -in 'inotifywait', 'daemon' } { $command = @('sh', "$PSScriptRoot/programs/$Name.sh", $folder) }
         'gzip' { $command = @('sh', '-c', "exec gzip -9 <$work/large >$folder/out") }
         'sha256sum' { $command = @('sh', '-c', "exec sha256sum $work/sparse >$folder/out") }
@@ -151,7 +151,7 @@ function Get-Progress {
             foreach ($line in $lines) { if ($line -match '^pos:\s+([1-9]\d*)$') { $Matches[1] } }
         }
         'sqlite3' { $log = [IO.FileInfo]::new("$($Run.Folder)/base-wal"); if ($log.Exists) { [string]$log.LastWriteTimeUtc.Ticks } }
-        { $_ -in 'python3', 'perl', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
+        { $_ -in 'python3', 'perl', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor', 'tmux' } { $file = "$($Run.Folder)/progress"; if ([IO.File]::Exists($file)) { [IO.File]::ReadAllText($file) } }
         default {
             $said = [IO.File]::Exists("$($Run.Folder)/status") ? [IO.File]::ReadAllText("$($Run.Folder)/status") : ''
             if ($said -match 'fail') { throw "$Name says: $said" }
@@ -182,13 +182,27 @@ function Assert-Result {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/out")
             if ($text -ne "$sparseHash  $work/sparse`n") { throw "sha256sum says '$text', expected $sparseHash" }
         }
-        { $_ -in 'python3', 'perl', 'sqlite3', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor' } {
+        { $_ -in 'python3', 'perl', 'sqlite3', 'node', 'inotifywait', 'daemon', 'loop', 'uring', 'editor', 'tmux' } {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/result").TrimEnd()
             if ($text -ne 'right') { throw "the result of $Name is $text" }
         }
         default {
             $text = [IO.File]::ReadAllText("$($Run.Folder)/status").TrimEnd().Split("`n")[-1]
             if ($text -ne 'ok') { throw "$Name says '$text'" }
+        }
+    }
+}
+
+# A client of tmux that has just come is refused, and comes in at once.
+function Save-Program {
+    param([string] $Name, $Run)
+    for ($tries = 1; ; $tries++) {
+        try {
+            return Invoke-CriuDump $Run.Id $Run.Images -Force -FileLocks
+        }
+        catch {
+            if ($Name -ne 'tmux' -or $tries -eq 20 -or $_.FullyQualifiedErrorId -notlike 'Refused*' -or "$_" -notmatch 'not accepted yet|closed again') { throw }
+            [Threading.Thread]::Sleep(10)
         }
     }
 }
@@ -201,7 +215,7 @@ function Test-Program {
     try {
         Wait-Progress $Name $run
         while ($done -lt $Rounds -and -not (Test-Ended $run.Id)) {
-            $out = Invoke-CriuDump $run.Id $run.Images -Force -FileLocks
+            $out = Save-Program $Name $run
             if (-not (Test-Ended $run.Id)) { throw "process $($run.Id) has not ended" }
             $in = Invoke-CriuRestore $run.Images
             ($done, $freeze, $dump, $restore) = ($done + 1), ($freeze + $out.FreezeTime), ($dump + $out.Duration), ($restore + $in.Duration)

@@ -94,6 +94,41 @@ X
     java = @'
         java Sum >out
 '@
+    # Where JDK 17 uses files by java.nio, it keeps one end of a pair of sockets.
+    javac = @'
+        for i in $(seq 400); do
+            echo "public class C$i { static java.util.Map<String, Integer> m = new java.util.TreeMap<>(); static int f(int x) { m.put(\"$i\", x); return m.values().stream().mapToInt(v -> v * $i).sum(); } }" >C$i.java
+        done
+        { echo 'public class Main { public static void main(String[] a) { long s = 0;'; for i in $(seq 400); do echo "s += C$i.f($i);"; done; echo 'System.out.println(s); } }'; } >Main.java
+        javac -J-Xint *.java && java Main >out
+'@
+    # Two processes that speak over two pairs of sockets, about files in two folders.
+    rsync = @'
+        mkdir from to
+        for i in $(seq 60); do seq $i 7 200000 | head -c 200000 >from/$i; done
+        rsync -a --bwlimit=3000 from/ to/; echo "status $?" >out
+        (cd to && sha256sum * | sha256sum) >>out
+'@
+    # A process that keeps objects for others, who each ask for them over connections of their own.
+    manager = @'
+        cat >manager.py <<'X'
+import multiprocessing as m, time
+def work(table, queue, lock, own):
+    for n in range(60):
+        with lock:
+            table[n % 10] = table.get(n % 10, 0) + own
+        queue.put((own, n))
+        time.sleep(0.02)
+if __name__ == '__main__':
+    with m.Manager() as manager:
+        table, queue, lock = manager.dict(), manager.Queue(), manager.Lock()
+        workers = [m.Process(target=work, args=(table, queue, lock, k)) for k in range(1, 4)]
+        [w.start() for w in workers]
+        [w.join() for w in workers]
+        print(sorted(table.items()), queue.qsize(), sum(a * b for a, b in (queue.get() for _ in range(queue.qsize()))))
+X
+        /usr/bin/python3 manager.py >out
+'@
     # Threads that allocate, with the collector and the compiler of hot methods at work beside them.
     csharp = @'
         dotnet built/Work.dll >out
@@ -154,7 +189,6 @@ X
 
 # What some need first: it runs in the same folder, and nobody disturbs it.
 $preparations = @{
-    # The compiler cannot be frozen: where JDK 17 uses files by java.nio, it keeps one end of a pair of sockets.
     java = @'
         cat >Sum.java <<'X'
 public class Sum {
@@ -240,7 +274,7 @@ X
 '@
 }
 
-$needs = @{ java = 'javac'; compat = 'gcc'; settings = 'setpriv'; csharp = 'dotnet'; seccomp = 'gcc' }
+$needs = @{ java = 'javac'; manager = 'python3'; compat = 'gcc'; settings = 'setpriv'; csharp = 'dotnet'; seccomp = 'gcc' }
 
 function Start-Tree {
     param([string] $Name)
@@ -250,7 +284,7 @@ function Start-Tree {
         & bash -c "cd $folder && $($preparations[$Name])"
     }
 
-    Start-Program 'bash', '-c', "cd $folder && DOTNET_EnableDiagnostics=0 exec bash ./script" -Folder $folder
+    Start-Program 'bash', '-c', "cd $folder && exec bash ./script" -Folder $folder
 }
 
 # The whole group: else those below the root would go on writing into its folder.

@@ -29,7 +29,8 @@ internal sealed record SocketQueue(OpenFile Socket, IReadOnlyList<SocketMessage>
             return new SocketQueue(file, [], false, "it has a filter that is no classic BPF program");
         }
 
-        if (diag.State == UnixSocketFile.Listening)
+        // From packets with connections nothing can be received without one (net/unix/af_unix.c, unix_seqpacket_recvmsg).
+        if (diag.State == UnixSocketFile.Listening || (diag.Type == UnixSocket.SOCK_SEQPACKET && diag.State != UnixSocketFile.Connected))
         {
             return new SocketQueue(file, [], false, null);
         }
