@@ -67,6 +67,10 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
     [Parameter]
     public CpuCapabilities CpuCapability { get => (CpuCapabilities)_parts; set => _parts = (uint)value; }
 
+    /// <summary>Datagram sockets may be connected with sockets outside of the tree that have names.</summary>
+    [Parameter]
+    public SwitchParameter ExtUnixSk { get; set; }
+
     /// <summary>Resources that are not saved, as kind[id]:name.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -120,6 +124,7 @@ public sealed class InvokeCriuDumpCommand : CriuCmdlet
         LinkRemap = LinkRemap,
         GhostLimit = GhostLimit,
         CpuCapabilities = CpuCapability == CpuCapabilities.None ? CpuCapability : CpuCapability | CpuCapabilities.Image,
+        ExternalUnixSockets = ExtUnixSk,
         External = [.. External],
         UnsupportedFiles = UnsupportedFile,
         IncludedContent = [.. IncludeContent],

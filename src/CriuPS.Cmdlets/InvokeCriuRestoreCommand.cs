@@ -42,6 +42,10 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
     [ValidateNotNull]
     public IDictionary FilePolicy { get; set; } = new Hashtable();
 
+    /// <summary>Datagram sockets are connected again with sockets outside of the tree that have names.</summary>
+    [Parameter]
+    public SwitchParameter ExtUnixSk { get; set; }
+
     /// <summary>Descriptors of the shell that take the places of saved files: keys are numbers, values names of files.</summary>
     [Parameter]
     [ValidateNotNull]
@@ -73,6 +77,7 @@ public sealed class InvokeCriuRestoreCommand : CriuCmdlet
         CpuCapabilities = CapabilitiesFor(path),
         MovedPaths = [.. Entries<string, string>(PathMap, "-PathMap").Select(e => new MovedPath(e.Key, e.Value))],
         FilePolicies = [.. Entries<string, ChangedFile>(FilePolicy, "-FilePolicy").Select(e => new FilePolicy(e.Key, e.Value))],
+        ExternalUnixSockets = ExtUnixSk,
         InheritedDescriptors = [.. Entries<int, string>(InheritDescriptor, "-InheritDescriptor").Select(e => new InheritedDescriptor(e.Key, e.Value))],
     };
 

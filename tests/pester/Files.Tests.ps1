@@ -120,8 +120,8 @@ Describe 'Files that have changed' {
 
 Describe 'Open files that cannot be saved' {
     BeforeEach {
-        # A pair of sockets.
-        $program = Start-Counter 'use Socket; socketpair(S, T, AF_UNIX, SOCK_STREAM, 0)'
+        # Two sockets of IPv4.
+        $program = Start-Counter 'socket(S, 2, 2, 0); socket(T, 2, 1, 0)'
     }
 
     AfterEach {

@@ -184,7 +184,7 @@ Describe 'Invoke-CriuDump' {
     }
 
     It 'has views for its results and its refusals' {
-        $other = Start-Counter 'socket(S, 1, 1, 0)'
+        $other = Start-Counter 'socket(S, 2, 1, 0)'
         try {
             $text = (Invoke-Shell "Invoke-CriuDump $($program.Id) $($program.Images) -LeaveRunning").Text
             $refusals = (Invoke-Shell "Invoke-CriuDump $($other.Id) /nowhere -WhatIf").Text
@@ -229,8 +229,8 @@ Describe 'Invoke-CriuDump' {
 
 Describe 'Invoke-CriuDump of what it cannot dump' {
     It 'refuses <What>, names it and touches nothing' -ForEach @(
-        @{ What = 'a socket'; Before = 'socket(S, 1, 1, 0)'; Subject = 'fd \d+ .*socket:'; Reasons = 1 }
-        @{ What = 'three things at once'; Before = 'socket(S, 1, 1, 0); socket(T, 1, 2, 0); socket(D, 2, 2, 0)'; Subject = 'fd'; Reasons = 3 }
+        @{ What = 'a socket'; Before = 'socket(S, 2, 1, 0)'; Subject = 'fd \d+ .*socket:'; Reasons = 1 }
+        @{ What = 'three things at once'; Before = 'socket(S, 2, 1, 0); socket(T, 10, 2, 0); socket(D, 2, 2, 0)'; Subject = 'fd'; Reasons = 3 }
     ) {
         $program = Start-Counter $Before
         try {

@@ -202,6 +202,13 @@ internal sealed class ProcessRestore : IDisposable
         if (_ownsChannel)
         {
             opening.Settle(_saved.Descriptors, _batch);
+            foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(_saved.Descriptors))
+            {
+                RemoteDescriptor number = _channel.Send([epoll])[0];
+                EventPollFile.Add(entry, number, _batch);
+                _batch.Add("close", SyscallNumber.close, number);
+                _batch.Run();
+            }
         }
 
         foreach (FileLockEntry held in opening.LocksOf(_saved.Pid))

@@ -91,6 +91,24 @@ internal sealed class TreeFileOpening : IDisposable
         }
     }
 
+    /// <summary>Epoll sets that are on their way to sockets among descriptors, and that no process has: the first who has such a socket fills them.</summary>
+    public IEnumerable<(FileEntry Entry, SafeFileHandle Epoll)> TravellingSets(IReadOnlyList<FdinfoEntry> table)
+    {
+        if (_files.Opening.Sockets.IsEmpty)
+        {
+            yield break;
+        }
+
+        foreach (uint id in table.Where(d => d.Type == FdTypes.Unixsk).SelectMany(d => _files.Opening.Sockets.TravellersTo(d.Id)))
+        {
+            FileEntry entry = _files[id, "the queue of a socket"];
+            if (entry.Type == FdTypes.Eventpoll && !_users.ContainsKey(id) && _settled.Add(id))
+            {
+                yield return (entry, _open[id]);
+            }
+        }
+    }
+
     /// <summary>The locks that a process had taken.</summary>
     public IEnumerable<FileLockEntry> LocksOf(int pid) => _files.Locks[pid];
 

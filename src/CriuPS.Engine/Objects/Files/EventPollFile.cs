@@ -26,7 +26,7 @@ internal sealed class EventPollFile : IFileKind
         {
             if (Find(first, target, offset, tree) is null)
             {
-                string where = first.Pid == file.Pid ? "this process" : $"process {first.Pid}, which has the set too,";
+                string where = first.Carrier is null && first.Pid == file.Pid ? "this process" : $"process {first.Holder}, which has the set too,";
                 return ($"it watches a file that was fd {target.Fd} and is open in {where} no more", "let the program take it out of the set");
             }
         }
@@ -75,6 +75,15 @@ internal sealed class EventPollFile : IFileKind
 
     public void Settle(FileEntry entry, int fd, RemoteBatch batch, FileOpening opening)
     {
+        Add(entry, fd, batch);
+    }
+
+    /// <summary>Adds again what a set watches.</summary>
+    /// <param name="entry">The set.</param>
+    /// <param name="epoll">Its number in a process that has the files.</param>
+    /// <param name="batch">That process.</param>
+    public static void Add(FileEntry entry, Argument epoll, RemoteBatch batch)
+    {
         Span<byte> structure = stackalloc byte[EventFiles.EpollEventSize];
         foreach (EventpollTfdEntry target in entry.Epfd.Tfd)
         {
@@ -83,7 +92,7 @@ internal sealed class EventPollFile : IFileKind
             SyscallProgram program = batch.Room(1, EventFiles.EpollEventSize);
             ulong address = program.Put(structure);
             program.Add(
-                $"epoll_ctl of fd {fd} for fd {target.Tfd}", SyscallNumber.epoll_ctl, fd, EventFiles.EPOLL_CTL_ADD, (long)target.Tfd, address);
+                $"epoll_ctl for fd {target.Tfd}", SyscallNumber.epoll_ctl, epoll, EventFiles.EPOLL_CTL_ADD, (long)target.Tfd, address);
         }
     }
 
@@ -111,7 +120,7 @@ internal sealed class EventPollFile : IFileKind
     // The number's own file in most cases, else another descriptor of the process that leads to the same open file.
     private static OpenFile? Find(OpenFile epoll, EpollTarget target, int offset, TreeFiles tree)
     {
-        IEnumerable<OpenFile> candidates = tree.OfProcess(epoll.Pid)
+        IEnumerable<OpenFile> candidates = tree.OfProcess(epoll.Holder)
             .Where(f => target.Inode is null || f.Status.st_ino == target.Inode).OrderBy(f => f.Fd != target.Fd);
         return candidates.FirstOrDefault(f => IsTarget(f, epoll, target, offset));
     }

@@ -110,6 +110,11 @@ internal sealed class InheritedFiles(IReadOnlyCollection<InheritedDescriptor> gi
         {
             yield return $"pipe:[{pipe.PipeId}]";
         }
+        else if (entry.Usk is { } socket)
+        {
+            yield return $"socket:[{socket.Ino}]";
+            yield return $"socket[{socket.Ino}]";
+        }
     }
 
     private static int? ModeOf(FileEntry entry) =>

@@ -49,6 +49,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>The socket in whose queue it is on its way (SCM_RIGHTS); null for descriptors of processes. We hold such files ourselves.</summary>
     public OpenFile? Carrier { get; init; }
 
+    /// <summary>The process that has it, or the socket through which it will come, through however many others.</summary>
+    public int Holder => Carrier?.Holder ?? Pid;
+
     public override string ToString() => Carrier is null
         ? $"fd {Fd} -> {Link.ToDisplayString()}"
         : $"{Link.ToDisplayString()} in the queue of {Carrier}";

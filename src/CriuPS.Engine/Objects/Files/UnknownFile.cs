@@ -10,7 +10,7 @@ internal static class UnknownFile
         string link = file.Link.ToDisplayString();
         return file.Kind switch
         {
-            FileStatus.S_IFSOCK => ("sockets are not supported yet", "close it before the dump"),
+            FileStatus.S_IFSOCK => ($"it is a socket of kind {SocketName.TryRead(file.MagicLink) ?? "unknown"} (family {file.SocketFamily}); only Unix sockets are supported yet", "close it before the dump"),
             FileStatus.S_IFCHR or FileStatus.S_IFBLK => ("this device is not supported", "close it before the dump"),
             _ when link is "anon_inode:bpf-prog" or "anon_inode:bpf_link" or "anon_inode:btf" =>
                 ("BPF programs, links and types are not supported", "close it before the dump"),

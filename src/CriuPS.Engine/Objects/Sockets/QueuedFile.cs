@@ -18,7 +18,7 @@ internal static class QueuedFile
             return ("it has a lock, and no process has it", Remedy);
         }
 
-        bool known = kind is RegularFile or PipeFile or NamedPipe or MemoryFile or EventFile or SignalFile or TimerFile or ProcessFile or TerminalFile or BpfMapFile
+        bool known = kind is RegularFile or PipeFile or NamedPipe or MemoryFile or EventFile or SignalFile or TimerFile or EventPollFile or ProcessFile or TerminalFile or BpfMapFile
             or UnixSocketFile;
         return known && !ProcfsFile.IsOfOneObject(file.Link.Bytes) ? null : ("files of its kind must be open in a process too", Remedy);
     }

@@ -56,7 +56,7 @@ internal sealed class SocketQueues : IDisposable
     public IReadOnlyList<OpenFile> FilesOf(SocketMessage message) => _filesOf.GetValueOrDefault(message) ?? [];
 
     /// <summary>The files on their way to a process, through however many sockets.</summary>
-    public IEnumerable<OpenFile> FilesTo(int pid) => _files.Where(file => Destination(file) == pid);
+    public IEnumerable<OpenFile> FilesTo(int pid) => _files.Where(file => file.Holder == pid);
 
     public void Dispose()
     {
@@ -65,8 +65,6 @@ internal sealed class SocketQueues : IDisposable
             file.Dispose();
         }
     }
-
-    private static int Destination(OpenFile file) => file.Carrier is { } carrier ? Destination(carrier) : file.Pid;
 
     private void ReadNested(UnixSockets sockets, bool mayLoseReset)
     {

@@ -26,6 +26,21 @@ internal sealed class UnixOpening(ImageSet set, FileOpening files) : IDisposable
     /// <summary>The ids of files that travel in queues, each as often as it does.</summary>
     public IEnumerable<uint> Travellers => Ends.SelectMany(end => end.Queue).SelectMany(message => message.Files);
 
+    /// <summary>The ids of files that are on their way to a socket, through however many others.</summary>
+    public IEnumerable<uint> TravellersTo(uint id)
+    {
+        HashSet<uint> seen = [];
+        Stack<uint> sockets = new([id]);
+        while (sockets.TryPop(out uint socket))
+        {
+            foreach (uint traveller in ById.TryGetValue(socket, out UnixEnd? end) ? end.Queue.SelectMany(message => message.Files).Where(seen.Add) : [])
+            {
+                yield return traveller;
+                sockets.Push(traveller);
+            }
+        }
+    }
+
     private IEnumerable<UnixEnd> Ends => ById.Values;
 
     private Dictionary<uint, UnixEnd> ById => _byId ??= ReadQueues();
@@ -106,7 +121,7 @@ internal sealed class UnixOpening(ImageSet set, FileOpening files) : IDisposable
         {
             throw new CriuException("ExternalSocket", CriuErrorKind.BadOption, $"{end} was connected with a socket outside of the tree")
             {
-                Subject = end.ToString(), Remedy = $"use -ExternalUnixSockets (--ext-unix-sk), or -InheritFd fd[N]:{end} with the number of a descriptor of yours",
+                Subject = end.ToString(), Remedy = $"use -ExtUnixSk, or -InheritFd fd[N]:{end} with the number of a descriptor of yours",
             };
         }
 

@@ -30,7 +30,7 @@ internal static class UnixPeer
         bool named = socket.Type == UnixSocket.SOCK_DGRAM && peer is { Name.Length: > 0 };
         return named && tree.SocketsMayEndOutside ? null : (
             $"it is connected with socket:[{socket.Peer}]{Named(peer)}{HolderOf(socket.Peer.Value)}",
-            named ? "dump both together, or use -ExternalUnixSockets (--ext-unix-sk): it will be connected with that name again" : "dump both together, or close it");
+            named ? "dump both together, or use -ExtUnixSk: it will be connected with that name again" : "dump both together, or close it");
     }
 
     /// <summary>The inode of the other end as images have it: 0 for none; for a connection that is not accepted yet, that of the socket which listens.</summary>
