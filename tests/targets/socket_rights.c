@@ -4,6 +4,7 @@
  */
 #include "target.h"
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -74,6 +75,13 @@ int main(int count, char **arguments)
         TARGET_CHECK(event >= 0 && close(event) == 0 && close(inner[i][1]) == 0);
     }
 
+    int set[2], watched = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x123456789abcULL};
+    make(SOCK_DGRAM, set);
+    TARGET_CHECK(epoll_ctl(watched, EPOLL_CTL_ADD, set[1], &event) == 0);
+    put(set[0], "set", &watched, 1);
+    TARGET_CHECK(close(watched) == 0);
+
     make(SOCK_DGRAM, loop);
     put(loop[0], "loop", (int[]){loop[1]}, 1);
 
@@ -114,6 +122,11 @@ int main(int count, char **arguments)
         TARGET_CHECK(send(inner[i][0], "new", 3, 0) == 3);
         take(socket, "new", NULL, 0, NULL);
     }
+
+    struct epoll_event happened;
+    TARGET_CHECK(send(set[0], "more", 4, 0) == 4);
+    take(set[1], "set", &watched, 1, NULL);
+    TARGET_CHECK(epoll_wait(watched, &happened, 1, 0) == 1 && happened.data.u64 == event.data.u64);
 
     int self, last;
     uint64_t number;

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -26,7 +27,7 @@
 #define MOST_CHILDREN 4
 #define DEPTH 2
 
-enum kind { REGULAR, DIRECTORY, PIPE, FIFO, EVENT, TIMER, SIGNALS, MEMORY, SET, WATCHES, TERMINAL, MARKS, DEVICE, MAP, KINDS };
+enum kind { REGULAR, DIRECTORY, PIPE, FIFO, EVENT, TIMER, SIGNALS, MEMORY, SET, WATCHES, TERMINAL, MARKS, DEVICE, MAP, SOCKET, KINDS };
 
 struct animal
 {
@@ -218,7 +219,7 @@ static void make_set(void)
     struct animal *a = add(SET, epoll_create1(next(2) ? EPOLL_CLOEXEC : 0));
     for (int i = 0; i < animals - 1; i++)
     {
-        bool can = zoo[i].kind == PIPE || zoo[i].kind == EVENT || zoo[i].kind == TIMER || zoo[i].kind == SIGNALS;
+        bool can = zoo[i].kind == PIPE || zoo[i].kind == EVENT || zoo[i].kind == TIMER || zoo[i].kind == SIGNALS || zoo[i].kind == SOCKET;
         if (can && next(3) == 0)
         {
             struct epoll_event event = {.events = EPOLLIN, .data.fd = zoo[i].fd};
@@ -310,6 +311,89 @@ static void make_map(void)
     }
 }
 
+static int state_of(int fd)
+{
+    struct pollfd poller = {fd, POLLIN | POLLOUT | POLLRDHUP, 0};
+    TARGET_CHECK(poll(&poller, 1, 0) >= 0);
+    return poller.revents;
+}
+
+/* How many bytes a socket shows of what it holds, and how many files travel with them. */
+static int peek(int fd, int *files)
+{
+    char bytes[4000], control[CMSG_SPACE(sizeof(int) * 4)];
+    struct iovec vector = {bytes, sizeof(bytes)};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    *files = 0;
+    int length = (int)recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+    for (struct cmsghdr *header = length < 0 ? NULL : CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header))
+    {
+        for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++, ++*files)
+        {
+            int file;
+            memcpy(&file, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+            close(file);
+        }
+    }
+
+    return length;
+}
+
+/* With a message, perhaps with files on their way, perhaps shut or closed at one end. */
+static void make_socket(void)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    int ends[2], files[3], count = 0;
+    TARGET_EQUAL(0, socketpair(AF_UNIX, types[next(3)] | (next(2) ? SOCK_NONBLOCK : 0), 0, ends));
+    char bytes[3000] = {0}, control[CMSG_SPACE(sizeof(files))] = {0};
+    int alone = next(2) ? eventfd(next(9), 0) : -1;
+    for (int tries = (int)next(3); tries > 0 && animals > 0; tries--)
+    {
+        const struct animal *other = &zoo[next((uint32_t)animals)];
+        if (other->kind == PIPE || other->kind == EVENT || other->kind == TIMER || other->kind == TERMINAL || other->kind == SOCKET)
+        {
+            files[count++] = other->fd;
+        }
+    }
+
+    if (alone >= 0)
+    {
+        files[count++] = alone;
+    }
+
+    struct iovec vector = {bytes, 1 + next(sizeof(bytes) - 1)};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    if (count > 0)
+    {
+        (message.msg_control = control, message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        (header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count));
+        memcpy(CMSG_DATA(header), files, sizeof(int) * (size_t)count);
+    }
+
+    TARGET_EQUAL(vector.iov_len, sendmsg(ends[0], &message, 0));
+    close(alone);
+    if (next(4) == 0)
+    {
+        shutdown(ends[next(2)], (int)next(3));
+    }
+
+    struct animal *receiver = add(SOCKET, ends[1]);
+    if (next(4) == 0)
+    {
+        close(ends[0]);
+    }
+    else
+    {
+        struct animal *sender = add(SOCKET, ends[0]);
+        sender->ready = state_of(sender->fd);
+        sender->waiting = peek(sender->fd, &sender->locks);
+    }
+
+    receiver->waiting = peek(receiver->fd, &receiver->locks);
+    receiver->ready = state_of(receiver->fd);
+}
+
 static void make_one(void)
 {
     sigset_t signals;
@@ -331,6 +415,7 @@ static void make_one(void)
     case TERMINAL: make_terminal(); break;
     case MARKS: make_marks(); break;
     case MAP: make_map(); break;
+    case SOCKET: make_socket(); break;
     case DEVICE: add(DEVICE, open(next(2) ? "/dev/null" : "/dev/urandom", O_RDWR | (next(2) ? O_CLOEXEC : 0))); break;
     default: make_regular(); break;
     }
@@ -351,7 +436,7 @@ static void duplicate_one(void)
 static void close_one(void)
 {
     struct animal *last = &zoo[animals - 1];
-    if (!last->common && last->kind != PIPE && last->kind != TERMINAL && last->kind != EVENT && last->kind != TIMER && last->kind != SIGNALS)
+    if (!last->common && last->kind != PIPE && last->kind != SOCKET && last->kind != TERMINAL && last->kind != EVENT && last->kind != TIMER && last->kind != SIGNALS)
     {
         close(last->fd);
         animals--;
@@ -453,6 +538,11 @@ static void check(const struct animal *a)
         TARGET_EQUAL(a->value, (uint64_t)size.ws_row << 16 | size.ws_col);
         break;
     }
+    case SOCKET:
+        TARGET_EQUAL(a->ready, state_of(a->fd));
+        TARGET_EQUAL(a->waiting, peek(a->fd, &waiting));
+        TARGET_EQUAL(a->locks, waiting);
+        break;
     case MAP:
         TARGET_EQUAL(a->value, map_call(BPF_MAP_LOOKUP_ELEM, (unsigned)a->fd, 0));
         break;
