@@ -1,11 +1,13 @@
 /*
  * Kernel object: unix sockets that listen, those that they have accepted, and connections that wait. Accepted ones have the name of who listened, which clients see,
- * also when that is closed; a queue keeps its length and order; a client may have closed a direction before it is accepted.
+ * also when that is closed, and each end knows the user at the other one; a queue keeps its length and order; a client may have closed a direction before it is accepted.
  */
 #include "target.h"
 
+#include <linux/securebits.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -39,11 +41,33 @@ static socklen_t size_of(const struct sockaddr_un *name)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-static int serve(int type, int number, int backlog)
+/* Who is noted at the other end, as the effective user of this moment. */
+static void known(int fd, uid_t uid)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    TARGET_CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0);
+    TARGET_EQUAL(uid, peer.uid);
+}
+
+static void become(uid_t uid)
+{
+    if (getuid() == 0)
+    {
+        /* With all that root may. */
+        TARGET_CHECK(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0 && syscall(SYS_setresuid, -1, uid, -1) == 0);
+        TARGET_CHECK(prctl(PR_SET_SECUREBITS, uid == 0 ? 0 : SECBIT_NO_SETUID_FIXUP) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
+    }
+}
+
+static int serve(int type, int number, int backlog, uid_t uid)
 {
     struct sockaddr_un name = address(type, number);
     int fd = make(type);
-    TARGET_CHECK(bind(fd, (struct sockaddr *)&name, size_of(&name)) == 0 && listen(fd, backlog) == 0);
+    TARGET_CHECK(bind(fd, (struct sockaddr *)&name, size_of(&name)) == 0 && (name.sun_path[0] == 0 || chmod(name.sun_path, 0666) == 0));
+    become(uid);
+    TARGET_CHECK(listen(fd, backlog) == 0);
+    become(0);
     return fd;
 }
 
@@ -77,15 +101,17 @@ int main(int count, char **arguments)
     int alive[2], alive_client[2][2], alive_server[2][2], ended_client[2], ended_server[2], waiting[2], waiting_client[2][3], left_client[2];
     for (int i = 0; i < 2; i++)
     {
-        alive[i] = serve(types[i], 1, 5);
+        alive[i] = serve(types[i], 1, 5, 34);
         for (int n = 0; n < 2; n++)
         {
+            become(34 + (uid_t)n);
             alive_client[i][n] = client(types[i], 1);
+            become(0);
             alive_server[i][n] = accept(alive[i], NULL, NULL);
             TARGET_CHECK(alive_server[i][n] >= 0);
         }
 
-        int ended = serve(types[i], 2, 5);
+        int ended = serve(types[i], 2, 5, 0);
         ended_client[i] = client(types[i], 2);
         ended_server[i] = accept(ended, NULL, NULL);
         TARGET_CHECK(ended_server[i] >= 0 && close(ended) == 0);
@@ -94,7 +120,7 @@ int main(int count, char **arguments)
             TARGET_CHECK(unlink(address(types[i], 2).sun_path) == 0);
         }
 
-        waiting[i] = serve(types[i], 3, 5);
+        waiting[i] = serve(types[i], 3, 5, 0);
         for (int n = 0; n < 3; n++)
         {
             struct sockaddr_un own = address(SOCK_SEQPACKET, 10 + 3 * i + n), name = address(types[i], 3);
@@ -104,8 +130,8 @@ int main(int count, char **arguments)
         }
         TARGET_CHECK(shutdown(waiting_client[i][1], SHUT_WR) == 0);
 
-        serve(types[i], 4, 0);
-        int left = serve(types[i], 5, 1);
+        serve(types[i], 4, 0, 0);
+        int left = serve(types[i], 5, 1, 0);
         left_client[i] = client(types[i], 5);
         int server = accept(left, NULL, NULL);
         TARGET_CHECK(server >= 0 && send(server, "last", 4, 0) == 4 && close(server) == 0 && close(left) == 0);
@@ -120,6 +146,8 @@ int main(int count, char **arguments)
     {
         for (int n = 0; n < 2; n++)
         {
+            known(alive_server[i][n], getuid() == 0 ? 34 + (uid_t)n : getuid());
+            known(alive_client[i][n], getuid() == 0 ? 34 : getuid());
             named(alive_server[i][n], 0, types[i], 1);
             named(alive_client[i][n], 1, types[i], 1);
             talk(alive_client[i][n], alive_server[i][n]);

@@ -26,7 +26,7 @@ internal sealed class UnixDatagrams(IReadOnlyList<UnixEnd> ends, UnixPlaces plac
         foreach (UnixEnd end in ends.Where(end => end.Peer is { HasName: false, Handle: null }))
         {
             UnixEnd peer = end.Peer!;
-            (end.Handle, peer.Handle) = SocketOption.Pair(UnixSocket.SOCK_DGRAM | Fcntl.O_NONBLOCK);
+            end.AsPeer(() => (end.Handle, peer.Handle) = SocketOption.Pair(UnixSocket.SOCK_DGRAM | Fcntl.O_NONBLOCK));
             end.IsConnected = true;
             if (peer.Peer == end)
             {
@@ -34,7 +34,7 @@ internal sealed class UnixDatagrams(IReadOnlyList<UnixEnd> ends, UnixPlaces plac
             }
             else
             {
-                SocketCall.Disconnect(peer.Handle);
+                SocketCall.Disconnect(peer.Handle!);
             }
         }
 

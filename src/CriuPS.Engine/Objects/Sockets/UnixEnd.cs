@@ -60,6 +60,25 @@ internal sealed class UnixEnd(UnixSkEntry saved, CriupsSocketEntry? extra)
         : saved.Deleted || IsOutside ? null
         : IsRelative ? UnixName.Join(saved.NameDir.Span, Path) : Path;
 
+    /// <summary>Whether somebody else than root is to be noted somewhere as the one who made it.</summary>
+    public bool NamesUsers => extra is { HasPeerUid: true } or { HasOwnUid: true };
+
+    /// <summary>Does what the kernel notes for this end as done by the user at the other end.</summary>
+    public void AsPeer(Action action)
+    {
+        if (extra is { HasPeerUid: true })
+        {
+            ThreadCredentials.RunAs(extra.PeerUid, extra.PeerGid, action);
+        }
+        else
+        {
+            action();
+        }
+    }
+
+    /// <summary>Lets it take connections.</summary>
+    public void Listen(int backlog) => AsPeer(() => SocketCall.Listen(Handle!, backlog));
+
     /// <summary>Whether two sockets have the same name, which one that was accepted has from the one that listens.</summary>
     public bool HasNameOf(UnixEnd other) => HasName && saved.Name.Equals(other.Saved.Name);
 

@@ -43,7 +43,7 @@ internal sealed class UnixMaking(IReadOnlyList<UnixEnd> ends, UnixPlaces places,
         SafeFileHandle socket = end.Handle!;
         if (end.IsListening)
         {
-            SocketCall.Listen(socket, (int)end.Saved.Backlog);
+            end.Listen((int)end.Saved.Backlog);
         }
 
         if (end.Saved.Shutdown != SkShutdown.None)

@@ -86,7 +86,9 @@ internal sealed class UnixOpening(ImageSet set, FileOpening files) : IDisposable
         UnixEnd[] ends = [.. _ends.Where(e => !e.End.IsOutside && !files.Inherited.Replaces(e.Entry)).Select(e => e.End)];
         using UnixPlaces places = _places = new UnixPlaces();
         UnixMaking making = new(ends, places, id => ById.GetValueOrDefault(id)?.Handle ?? open(id), files.MakeMomentaryProcess);
-        if (Ends.Any(end => end.HasPath || end.Extra is { HasPeerName: true }))
+
+        // Paths and users belong to a thread.
+        if (Ends.Any(end => end.HasPath || end.NamesUsers || end.Extra is { HasPeerName: true }))
         {
             FileSystemContext.Run(making.Run);
         }

@@ -94,9 +94,26 @@ internal sealed class UnixSocketFile : IFileKind
             extra.Reset = true;
         }
 
+        SaveCredentials(file, handle, socket, extra, images);
         if (socket.State == Listening)
         {
             extra.Pending.AddRange(socket.Pending);
+        }
+    }
+
+    // Who connects, makes a pair or listens is noted for the other end (SO_PEERCRED). A restore does that as the same user and group; the number is its own.
+    private static void SaveCredentials(OpenFile file, SafeFileHandle handle, UnixDiag.Socket socket, CriupsSocketEntry extra, FileImages images)
+    {
+        PacketSocket.ucred peer = PacketSocket.Peer(handle);
+        if (peer.pid != 0 && (peer.uid, peer.gid) != (0, 0))
+        {
+            (extra.PeerUid, extra.PeerGid) = (peer.uid, peer.gid);
+        }
+
+        if (socket.Peer == 0 && images.Tree.Sockets.ListenerOf(socket.Inode) is not null && FileStatus.TryOf($"/proc/{file.Holder}", out FileStatus.stat process, out _)
+            && (process.st_uid, process.st_gid) != (0, 0))
+        {
+            (extra.OwnUid, extra.OwnGid) = (process.st_uid, process.st_gid);
         }
     }
 

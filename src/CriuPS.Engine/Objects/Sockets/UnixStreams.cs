@@ -31,7 +31,7 @@ internal sealed class UnixStreams(IReadOnlyList<UnixEnd> ends, UnixPlaces places
             if (end.IsListening)
             {
                 // As long as the queue may be: connections that wait, and strangers who come too early.
-                SocketCall.Listen(end.Handle, Patience);
+                end.Listen(Patience);
             }
         }
 
@@ -52,7 +52,16 @@ internal sealed class UnixStreams(IReadOnlyList<UnixEnd> ends, UnixPlaces places
         {
             end.Handle = SocketCall.Unix((int)end.Saved.Type);
             Name(end);
-            Connect(end, end.Peer!);
+            void Come() => Connect(end, end.Peer!);
+
+            if (end.Extra is { HasOwnUid: true } known)
+            {
+                ThreadCredentials.RunAs(known.OwnUid, known.OwnGid, Come);
+            }
+            else
+            {
+                Come();
+            }
         }
     }
 
@@ -97,7 +106,7 @@ internal sealed class UnixStreams(IReadOnlyList<UnixEnd> ends, UnixPlaces places
         }
         else
         {
-            (one.Handle, other.Handle) = SocketOption.Pair((int)one.Saved.Type | Fcntl.O_NONBLOCK);
+            one.AsPeer(() => (one.Handle, other.Handle) = SocketOption.Pair((int)one.Saved.Type | Fcntl.O_NONBLOCK));
             Name(one);
             Name(other);
         }
@@ -112,7 +121,7 @@ internal sealed class UnixStreams(IReadOnlyList<UnixEnd> ends, UnixPlaces places
             ?? ends.FirstOrDefault(end => end.IsListening && end.HasNameOf(accepted)) ?? Listener(accepted);
         client.Handle = SocketCall.Unix((int)client.Saved.Type);
         Name(client);
-        Connect(client, listener);
+        accepted.AsPeer(() => Connect(client, listener));
         while (accepted.Handle is null)
         {
             SafeFileHandle? connection = PacketSocket.TryAccept(listener.Handle!);
