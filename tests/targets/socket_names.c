@@ -76,7 +76,7 @@ static struct stat status(const char *path)
 int main(int count, char **arguments)
 {
     target_begin(count, arguments);
-    char plain[200], removed[200], replaced[200], before[200], after[200], gone[200], gone_directory[200], lost[200], directory[200], abstract[64];
+    char plain[200], removed[200], replaced[200], before[200], after[200], gone[200], gone_directory[200], lost[200], directory[200], abstract[64] = "";
     snprintf(plain, sizeof(plain), "%s", target_file("p"));
     snprintf(removed, sizeof(removed), "%s", target_file("r"));
     snprintf(replaced, sizeof(replaced), "%s", target_file("x"));

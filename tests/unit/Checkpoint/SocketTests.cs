@@ -126,6 +126,23 @@ public sealed class SocketTests
         Assert.Equal("ok", target.Finish());
     }
 
+    [Fact]
+    public void A_name_without_a_path_that_somebody_else_has_is_named()
+    {
+        using Target target = Target.Start("socket_names");
+        Dump(target, FinalState.Kill);
+        string name = $"criups {target.Pid} \0and\0";
+        using (Listen("\0" + name.PadRight(30, '\0')))
+        {
+            CriuException refused = Assert.Throws<CriuException>(() => new RestoreOperation(new RestoreOptions { ImagesDirectory = target.Images }).Run());
+            Assert.Equal("SocketNameInUse", refused.Id);
+            Assert.Contains($"@criups {target.Pid} @and@", refused.Message);
+        }
+
+        new RestoreOperation(new RestoreOptions { ImagesDirectory = target.Images }).Run();
+        Assert.Equal("ok", target.Finish());
+    }
+
     private static Socket Listen(string path)
     {
         Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

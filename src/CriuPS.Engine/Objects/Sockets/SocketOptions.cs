@@ -105,7 +105,7 @@ internal static class SocketOptions
     /// <summary>Gives a socket that has something to send all the room that it may have.</summary>
     public static void Widen(SafeFileHandle socket, int bytes)
     {
-        if (!SocketOption.TrySet(socket, SocketOption.SO_SNDBUFFORCE, bytes, out _))
+        if (SocketOption.Get<int>(socket, SocketOption.SO_SNDBUF) < bytes && !SocketOption.TrySet(socket, SocketOption.SO_SNDBUFFORCE, bytes, out _))
         {
             SocketOption.Set(socket, SocketOption.SO_SNDBUF, bytes);
         }

@@ -17,6 +17,10 @@ internal static class UnixName
     /// <summary>A name without the zero byte at its end.</summary>
     public static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> name) => name.IndexOf((byte)0) is >= 0 and int end ? name[..end] : name;
 
+    /// <summary>A name for people; the zero bytes of an abstract one are shown as '@'.</summary>
+    public static string Describe(ReadOnlySpan<byte> name) =>
+        new Proc.OsText(IsPath(name) ? PathOf(name) : [.. name.ToArray().Select(b => b == 0 ? (byte)'@' : b)]).ToDisplayString();
+
     /// <summary>Saves where the name of a socket leads to.</summary>
     /// <param name="file">A descriptor of the socket.</param>
     /// <param name="socket">The very socket.</param>

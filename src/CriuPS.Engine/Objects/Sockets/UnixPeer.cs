@@ -84,7 +84,7 @@ internal static class UnixPeer
     }
 
     private static string Named(UnixDiag.Socket? socket) => socket is { Name.Length: > 0 }
-        ? $" named {new Proc.OsText([.. socket.Name.AsSpan().TrimEnd((byte)0).ToArray().Select(b => b == 0 ? (byte)'@' : b)]).ToDisplayString()}"
+        ? $" named {UnixName.Describe(socket.Name)}"
         : "";
 
     // Only for a refusal: it looks at the descriptors of everybody.

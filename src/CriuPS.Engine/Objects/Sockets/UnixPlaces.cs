@@ -20,6 +20,14 @@ internal sealed class UnixPlaces : IDisposable
     public void Bind(UnixEnd end)
     {
         int errno = TryBind(end);
+        if (errno == Errno.EADDRINUSE)
+        {
+            throw new CriuException("SocketNameInUse", CriuErrorKind.AlreadyExists, $"{end} was bound to {Text(end)}, which somebody else is bound to")
+            {
+                Subject = Text(end), Errno = errno, Remedy = "end that program",
+            };
+        }
+
         if (errno != 0)
         {
             throw new KernelException($"bind of {end} to {Text(end)}", errno);
@@ -210,5 +218,5 @@ internal sealed class UnixPlaces : IDisposable
         }
     }
 
-    private static string Text(UnixEnd end) => new Proc.OsText([.. end.Path]).ToDisplayString();
+    private static string Text(UnixEnd end) => UnixName.Describe(end.Saved.Name.Span);
 }

@@ -15,6 +15,9 @@ internal sealed class UnixQueueing(IReadOnlyList<UnixEnd> ends, UnixPlaces place
     // The kernel counts the memory of messages, of which the bytes are only a part (skb->truesize).
     private const int Overhead = 4096;
 
+    // What a sender has sent counts until it is received, whoever receives it: each gets room for all.
+    private readonly int _room = (int)Math.Min(int.MaxValue / 2, ends.SelectMany(end => end.Queue).Sum(message => (long)message.Data.Length * 2 + Overhead));
+
     private readonly Dictionary<ByteString, UnixEnd> _senders = [];
     private readonly List<UnixEnd> _temporary = [];
 
@@ -27,7 +30,7 @@ internal sealed class UnixQueueing(IReadOnlyList<UnixEnd> ends, UnixPlaces place
         }
 
         SafeFileHandle sender = end.Peer?.Handle ?? throw Unsendable(end, Errno.ENOTCONN);
-        SocketOptions.Widen(sender, Room(end));
+        SocketOptions.Widen(sender, _room);
         foreach (QueuedMessage message in end.Queue)
         {
             int[] files = [.. Files(message)];
@@ -62,7 +65,7 @@ internal sealed class UnixQueueing(IReadOnlyList<UnixEnd> ends, UnixPlaces place
         {
             int[] files = [.. Files(message)];
             UnixEnd from = feeder ?? (end.IsConnected ? end.Peer! : Sender(end, message.Extra?.Sender ?? ByteString.Empty));
-            SocketOptions.Widen(from.Handle!, Room(end));
+            SocketOptions.Widen(from.Handle!, _room);
             bool direct = from == feeder;
             int Send(PacketSocket.ucred? credentials) => direct
                 ? SocketMessage.TrySend(from.Handle!, message.Data, [], files, credentials, 0, out _)
@@ -83,8 +86,6 @@ internal sealed class UnixQueueing(IReadOnlyList<UnixEnd> ends, UnixPlaces place
     }
 
     public void Dispose() => _temporary.ForEach(sender => sender.Handle?.Dispose());
-
-    private static int Room(UnixEnd end) => (int)Math.Min(int.MaxValue / 2, end.Queue.Sum(message => (long)message.Data.Length * 2 + Overhead));
 
     private IEnumerable<int> Files(QueuedMessage message) => message.Files.Select(id => (int)open(id).DangerousGetHandle());
 
