@@ -66,7 +66,7 @@ internal sealed class SavedTree : IDisposable
                 tree.Add(entry, leader, process);
             }
 
-            tree.Files.ValidateTravellers(tree.Root.Pid);
+            tree.Files.ValidateTravellers(entries.Count == 0 ? 0 : (int)entries[0].Pid);
             tree.Files.ThrowMismatches();
             tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();
