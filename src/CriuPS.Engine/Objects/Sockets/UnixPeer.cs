@@ -29,7 +29,7 @@ internal static class UnixPeer
         UnixDiag.Socket? peer = tree.Sockets.Find(socket.Peer.Value);
         bool named = socket.Type == UnixSocket.SOCK_DGRAM && peer is { Name.Length: > 0 };
         return named && tree.SocketsMayEndOutside ? null : (
-            $"it is connected with socket:[{socket.Peer}]{Named(peer)}{HolderOf(socket.Peer.Value)}",
+            $"it is connected with socket:[{socket.Peer}]{Named(peer)}{HolderOf(socket.Peer.Value, tree)}",
             named ? "dump both together, or use -ExtUnixSk: it will be connected with that name again" : "dump both together, or close it");
     }
 
@@ -61,7 +61,7 @@ internal static class UnixPeer
 
             if (!tree.HasSocket(pending))
             {
-                return ($"a connection waits in it from socket:[{pending}]{HolderOf(pending)}", Remedy);
+                return ($"a connection waits in it from socket:[{pending}]{HolderOf(pending, tree)}", Remedy);
             }
         }
 
@@ -77,7 +77,7 @@ internal static class UnixPeer
         }
 
         return !tree.HasSocket(listener.Inode)
-            ? ($"its connection waits to be accepted by socket:[{listener.Inode}]{Named(listener)}{HolderOf(listener.Inode)}", "try again later, or dump both together")
+            ? ($"its connection waits to be accepted by socket:[{listener.Inode}]{Named(listener)}{HolderOf(listener.Inode, tree)}", "try again later, or dump both together")
             : socket.Unread != 0
                 ? ("what it has sent waits in a connection that is not accepted yet", "let the other program accept it")
                 : null;
@@ -87,25 +87,7 @@ internal static class UnixPeer
         ? $" named {UnixName.Describe(socket.Name)}"
         : "";
 
-    // Only for a refusal: it looks at the descriptors of everybody.
-    private static string HolderOf(uint inode)
-    {
-        string link = $"socket:[{inode}]";
-        foreach (string process in Directory.EnumerateDirectories("/proc").Where(directory => int.TryParse(Path.GetFileName(directory), out _)))
-        {
-            try
-            {
-                if (Directory.EnumerateFiles($"{process}/fd").Any(fd => new FileInfo(fd).LinkTarget == link))
-                {
-                    return $" of process {Path.GetFileName(process)} ({File.ReadAllText($"{process}/comm").Trim()}), which is not dumped with it";
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // It ended meanwhile, or is nobody's business.
-            }
-        }
-
-        return ", which is not dumped with it";
-    }
+    private static string HolderOf(uint inode, TreeFiles tree) => tree.Sockets.HolderOf(inode) is { } holder
+        ? $" of process {holder.Pid} ({holder.Name}), which is not dumped with it"
+        : ", which is not dumped with it";
 }
