@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Images.Schema;
@@ -13,7 +14,9 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="set">The image set.</param>
 internal sealed class TerminalOpening(ImageSet set) : IDisposable
 {
-    private const int MostNumbers = 4096;
+    private const int MostNumbers = 4096, PauseMicroseconds = 5000;
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<uint, SafeFileHandle> _masters = [], _leaving = [];
     private Dictionary<uint, TtyInfoEntry>? _infos;
@@ -160,7 +163,30 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
         return master;
     }
 
+    // Who had it last may be dead and not have let go of it: files on their way in the queues of sockets outlive those for a moment (net/unix/garbage.c).
     private static SafeFileHandle MakeMaster(uint index, RegFileEntry name)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            if (TryMakeMaster(index, name) is { } master)
+            {
+                return master;
+            }
+
+            if (Stopwatch.GetElapsedTime(start) > s_patience)
+            {
+                throw new CriuException("TerminalInUse", CriuErrorKind.AlreadyExists, $"terminal /dev/pts/{index} is in use")
+                {
+                    Subject = $"/dev/pts/{index}", Remedy = "end the program that has it",
+                };
+            }
+
+            Nap.Microseconds(PauseMicroseconds);
+        }
+    }
+
+    private static SafeFileHandle? TryMakeMaster(uint index, RegFileEntry name)
     {
         List<SafeFileHandle> others = [];
         try
@@ -187,10 +213,7 @@ internal sealed class TerminalOpening(ImageSet set) : IDisposable
             others.ForEach(o => o.Dispose());
         }
 
-        throw new CriuException("TerminalInUse", CriuErrorKind.AlreadyExists, $"terminal /dev/pts/{index} is in use")
-        {
-            Subject = $"/dev/pts/{index}", Remedy = "end the program that has it",
-        };
+        return null;
     }
 
     private static SafeFileHandle OpenCallers(int flags)
