@@ -67,11 +67,11 @@ internal sealed class SyscallProgram
     public const int NumberOffset = 0, FlagsOffset = 8, ArgumentsOffset = 16, ResultOffset = 64, OperationSize = 72;
     public const ulong StatusDone = 1, StatusFailed = 2;
 
-    private const int ArgumentCount = 6;
+    private const int ArgumentCount = 6, UsualCount = 32;
     private const ulong ErrorIsAnswer = 1UL << (2 * ArgumentCount);
 
     private readonly int _capacity;
-    private readonly List<object> _subjects = [];
+    private readonly List<object> _subjects = new(UsualCount);
     private byte[]? _rented;
     private int _bottom;
     private int? _tail;

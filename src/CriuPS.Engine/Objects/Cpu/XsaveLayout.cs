@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Runtime.Intrinsics.X86;
 
 namespace CriuPS.Engine.Objects.Cpu;
@@ -16,6 +17,9 @@ internal static class XsaveLayout
     private const int Leaf = 0xd, First = 2, Last = 62, CompactionOffset = LegacySize + 8, Alignment = 64;
     private const ulong Compacted = 1UL << 63;
 
+    // The processor never says anything else, and under a hypervisor each question is one to that.
+    private static readonly ConcurrentDictionary<int, (int Size, int Offset, bool Aligned)> s_known = new();
+
     /// <summary>Whether an area is in the compacted layout.</summary>
     public static bool IsCompacted(ReadOnlySpan<byte> area) => (Compaction(area) & Compacted) != 0;
 
@@ -28,11 +32,11 @@ internal static class XsaveLayout
     }
 
     /// <summary>Size of a component, its offset in the standard layout, and whether the compacted layout aligns it.</summary>
-    public static (int Size, int Offset, bool Aligned) Describe(int number)
+    public static (int Size, int Offset, bool Aligned) Describe(int number) => s_known.GetOrAdd(number, static n =>
     {
-        (int size, int offset, int flags, _) = X86Base.CpuId(Leaf, number);
+        (int size, int offset, int flags, _) = X86Base.CpuId(Leaf, n);
         return (size, offset, (flags & 2) != 0);
-    }
+    });
 
     /// <summary>The offset of a component where these are saved compacted.</summary>
     public static int CompactedOffset(ulong components, int number)
