@@ -18,7 +18,7 @@ internal sealed record NetlinkReply(int Error, IReadOnlyList<byte[]> Messages)
 /// <summary>A netlink socket of a child: asks the kernel, which answers within the call.</summary>
 internal sealed class NetlinkSocket
 {
-    private const int NLMSG_DONE = 3, BufferSize = 16384;
+    private const int BufferSize = 16384;
 
     private readonly ProbeChild _child;
     private readonly long _socket, _buffer;
@@ -75,7 +75,7 @@ internal sealed class NetlinkSocket
         {
             int length = Math.Min((int)BinaryPrimitives.ReadUInt32LittleEndian(received), received.Length);
             int type = BinaryPrimitives.ReadUInt16LittleEndian(received[4..]);
-            if (type is Netlink.NLMSG_ERROR or NLMSG_DONE)
+            if (type is Netlink.NLMSG_ERROR or Netlink.NLMSG_DONE)
             {
                 return length >= NetlinkMessage.HeaderSize + sizeof(int)
                     ? Math.Min(0, BinaryPrimitives.ReadInt32LittleEndian(received[NetlinkMessage.HeaderSize..]))

@@ -143,7 +143,6 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Takes what /proc tells of the states of tasks. Any thread may do it.</summary>
     public void LookAtStates()
     {
-        MemoryLayout.Save(_process!);
         foreach (TaskDump task in _process!.Tasks)
         {
             foreach (ITaskState state in TaskStates.InOrder)

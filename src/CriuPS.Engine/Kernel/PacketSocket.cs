@@ -10,7 +10,7 @@ internal static unsafe class PacketSocket
 {
     public const int SO_PEERCRED = 17, MSG_PEEK = 2, MSG_TRUNC = 0x20;
 
-    private const int SunPathSize = 108, FamilySize = sizeof(ushort);
+    private const int SunPathSize = 108;
 
     /// <summary>Who is at the other end, as the kernel noted it when the connection was made (struct ucred).</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -34,11 +34,10 @@ internal static unsafe class PacketSocket
 
         SafeFileHandle socket = new((nint)Syscall.Check(
             Syscall.Invoke(SyscallNumber.socket, UnixSocket.AF_UNIX, UnixSocket.SOCK_SEQPACKET | UnixSocket.SOCK_CLOEXEC), "socket(AF_UNIX, SOCK_SEQPACKET)"), true);
-        byte[] address = [UnixSocket.AF_UNIX, 0, .. name, 0];
-        fixed (byte* pointer = address)
+        int errno = SocketCall.TryBind(socket, [.. name, 0]);
+        if (errno != 0)
         {
-            Syscall.Check(
-                Syscall.Invoke(SyscallNumber.bind, socket.DangerousGetHandle(), (long)pointer, FamilySize + name.Length + 1), () => $"bind({path})");
+            throw new KernelException($"bind({path})", errno);
         }
 
         Syscall.Check(Syscall.Invoke(SyscallNumber.listen, socket.DangerousGetHandle(), backlog), () => $"listen({path})");

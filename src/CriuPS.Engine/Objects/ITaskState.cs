@@ -20,7 +20,7 @@ internal interface ITaskState
     /// <param name="dump">The task, with everything that /proc and ptrace told.</param>
     /// <param name="program">Takes the questions; its answers are there when the returned action runs.</param>
     /// <returns>Writes the answers into the task's image; null where there was nothing to ask.</returns>
-    Action? Ask(TaskDump dump, SyscallProgram program);
+    Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     /// <summary>
     /// Adds operations that a newborn leader can only do while it has our root directory and no descriptors, when it has its memory.

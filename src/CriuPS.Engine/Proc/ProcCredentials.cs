@@ -11,7 +11,7 @@ internal sealed record ProcCredentials
     public ProcIds Gid { get; init; }
 
     /// <summary>Supplementary groups.</summary>
-    public uint[] Groups { get; init; } = [];
+    public IReadOnlyList<uint> Groups { get; init; } = [];
 
     /// <summary>Inheritable capabilities; bit N is capability N, as in all sets here.</summary>
     public ulong Inheritable { get; init; }
@@ -32,7 +32,7 @@ internal sealed record ProcCredentials
     /// <summary>Takes them out of what was read already.</summary>
     public static ProcCredentials Of(ProcStatus status) => new()
     {
-        Uid = status.Uid, Gid = status.Gid, Groups = [.. status.Groups],
+        Uid = status.Uid, Gid = status.Gid, Groups = status.Groups,
         Inheritable = status.InheritableCapabilities, Permitted = status.PermittedCapabilities, Effective = status.EffectiveCapabilities,
         Bounding = status.BoundingCapabilities, Ambient = status.AmbientCapabilities,
         NoNewPrivileges = status.NoNewPrivileges == true, Seccomp = status.Seccomp,
@@ -48,8 +48,8 @@ internal sealed record ProcCredentials
     {
         // In the order of the file (fs/proc/array.c, proc_pid_status): each search begins where the one before it ended.
         ProcCursor rest = new(text, source);
-        ProcIds uid = FourIds(Line(ref rest, "\nUid:"u8)), gid = FourIds(Line(ref rest, "\nGid:"u8));
-        uint[] groups = GroupIds(Line(ref rest, "\nGroups:"u8));
+        ProcIds uid = Ids(Line(ref rest, "\nUid:"u8)), gid = Ids(Line(ref rest, "\nGid:"u8));
+        IReadOnlyList<uint> groups = GroupIds(Line(ref rest, "\nGroups:"u8));
         ulong inheritable = Set(Line(ref rest, "\nCapInh:"u8)), permitted = Set(Line(ref rest, "\nCapPrm:"u8)), effective = Set(Line(ref rest, "\nCapEff:"u8));
         ulong bounding = Set(Line(ref rest, "\nCapBnd:"u8)), ambient = Set(Line(ref rest, "\nCapAmb:"u8));
         return new ProcCredentials
@@ -83,23 +83,9 @@ internal sealed record ProcCredentials
         return true;
     }
 
-    private static ProcIds FourIds(ProcCursor line)
-    {
-        const string Expected = "four ids";
-        return new ProcIds(
-            line.UnsignedDecimal(Expected), line.UnsignedDecimal(Expected), line.UnsignedDecimal(Expected), line.UnsignedDecimal(Expected));
-    }
+    private static ProcIds Ids(ProcCursor line) => ProcStatus.FourIds(ref line);
 
-    private static uint[] GroupIds(ProcCursor line)
-    {
-        List<uint>? groups = null;
-        for (line.SkipBlanks(); !line.AtEnd; line.SkipBlanks())
-        {
-            (groups ??= []).Add(line.UnsignedDecimal("a group id"));
-        }
-
-        return groups?.ToArray() ?? [];
-    }
+    private static IReadOnlyList<uint> GroupIds(ProcCursor line) => ProcStatus.GroupIds(ref line);
 
     private static ulong Set(ProcCursor line) => line.Hex("a capability set");
 }

@@ -291,7 +291,7 @@ public sealed record ProcStatus
 
     private static bool Flag(ref ProcCursor line) => line.SmallDecimal("0 or 1") != 0;
 
-    private static ProcIds FourIds(ref ProcCursor line)
+    internal static ProcIds FourIds(ref ProcCursor line)
     {
         const string Expected = "four ids";
         return new ProcIds(
@@ -309,7 +309,7 @@ public sealed record ProcStatus
         return pids;
     }
 
-    private static List<uint> GroupIds(ref ProcCursor line)
+    internal static List<uint> GroupIds(ref ProcCursor line)
     {
         var groups = new List<uint>();
         for (line.SkipBlanks(); !line.AtEnd; line.SkipBlanks())

@@ -33,8 +33,6 @@ internal sealed class RestartableSequence : ITaskState
         Abort(dump, rseq.rseq_abi_pointer);
     }
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (restore.Core.ThreadCore.RseqEntry is { RseqAbiPointer: not 0 } rseq)

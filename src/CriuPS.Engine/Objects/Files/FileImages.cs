@@ -72,6 +72,27 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles s
         return isNew ? _open[first] = NextId() : id;
     }
 
+    /// <summary>Saves an open file unless that has been done; the result is its id.</summary>
+    /// <param name="file">A descriptor of it.</param>
+    /// <param name="kind">Its kind; null only where something else takes its place.</param>
+    /// <param name="process">Who has that descriptor.</param>
+    /// <param name="isNew">Whether it was saved now.</param>
+    public uint Save(OpenFile file, IFileKind? kind, SafeFileHandle process, out bool isNew)
+    {
+        uint id = IdOf(file, out isNew);
+        if (isNew && tree.IsReplaced(file))
+        {
+            Write(RegularFile.Nothing(file, id));
+        }
+        else if (isNew)
+        {
+            using HeldFile held = new(process, file.Fd);
+            Write(kind!.Save(file, held, id, this));
+        }
+
+        return id;
+    }
+
     /// <summary>The id of a file by its name, as a mapping, an executable or a directory needs it; written once for each name and way of opening.</summary>
     public uint SaveNamed(OpenFile file)
     {

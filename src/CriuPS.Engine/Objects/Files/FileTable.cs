@@ -57,16 +57,10 @@ internal static class FileTable
             }
 
             IFileKind? kind = FileKinds.Find(file);
-            uint id = images.IdOf(file, out bool isNew);
-            if (isNew && replaced)
-            {
-                images.Write(RegularFile.Nothing(file, id));
-            }
-            else if (isNew)
+            uint id = images.Save(file, kind, pidfd, out bool isNew);
+            if (isNew)
             {
                 first.Add(file);
-                using HeldFile held = new(pidfd, file.Fd);
-                images.Write(kind!.Save(file, held, id, images));
             }
 
             descriptors.Write(new FdinfoEntry

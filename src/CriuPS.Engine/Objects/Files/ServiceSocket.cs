@@ -1,4 +1,5 @@
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects.Sockets;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -11,7 +12,6 @@ namespace CriuPS.Engine.Objects.Files;
 /// </summary>
 internal sealed class ServiceSocket : IFileKind
 {
-    private const uint UnconnectedState = 7, ServiceMark = 2;
     private const int SettableFlags = Fcntl.O_NONBLOCK;
 
     public FdTypes Type => FdTypes.Unixsk;
@@ -25,15 +25,15 @@ internal sealed class ServiceSocket : IFileKind
         Type = Type, Id = id,
         Usk = new UnixSkEntry
         {
-            Id = id, Ino = (uint)file.Status.st_ino, Type = (uint)SocketOption.Get<int>(held.Handle, SocketOption.SO_TYPE), State = UnconnectedState,
-            Flags = (uint)file.FileFlags, Uflags = ServiceMark, Backlog = 0, Peer = 0, Fown = FileOwner.None(), Opts = SaveOptions(held.Handle),
+            Id = id, Ino = (uint)file.Status.st_ino, Type = (uint)SocketOption.Get<int>(held.Handle, SocketOption.SO_TYPE), State = UnixSocketFile.Unconnected,
+            Flags = (uint)file.FileFlags, Uflags = UnixSocketFile.Service, Backlog = 0, Peer = 0, Fown = FileOwner.None(), Opts = SaveOptions(held.Handle),
             Name = ByteString.Empty,
         },
     };
 
     public void Validate(FileEntry entry, FileOpening opening)
     {
-        if (entry.Usk is not { Uflags: ServiceMark, Type: UnixSocket.SOCK_SEQPACKET })
+        if (entry.Usk is not { Uflags: UnixSocketFile.Service, Type: UnixSocket.SOCK_SEQPACKET })
         {
             throw new Errors.CriuException("FileKindNotSupported", Errors.CriuErrorKind.NotSupported, "it is a unix socket, which is not supported yet");
         }
@@ -55,21 +55,15 @@ internal sealed class ServiceSocket : IFileKind
 
     private static SkOptsEntry SaveOptions(SafeFileHandle socket)
     {
-        var send = SocketOption.Get<SocketOption.timeval>(socket, SocketOption.SO_SNDTIMEO);
-        var receive = SocketOption.Get<SocketOption.timeval>(socket, SocketOption.SO_RCVTIMEO);
-        return new SkOptsEntry
-        {
-            SoSndbuf = SocketOption.Get<uint>(socket, SocketOption.SO_SNDBUF), SoRcvbuf = SocketOption.Get<uint>(socket, SocketOption.SO_RCVBUF),
-            SoSndTmoSec = (ulong)send.tv_sec, SoSndTmoUsec = (ulong)send.tv_usec, SoRcvTmoSec = (ulong)receive.tv_sec,
-            SoRcvTmoUsec = (ulong)receive.tv_usec, SoPasscred = SocketOption.Get<int>(socket, SocketOption.SO_PASSCRED) != 0,
-        };
+        SkOptsEntry saved = SocketOptions.SaveRequired(socket);
+        saved.SoPasscred = SocketOption.Get<int>(socket, SocketOption.SO_PASSCRED) != 0;
+        return saved;
     }
 
     // The sizes of its buffers matter to nobody any more: nothing can be sent over it.
     private static void RestoreOptions(SafeFileHandle socket, SkOptsEntry saved)
     {
-        SocketOption.Set(socket, SocketOption.SO_SNDTIMEO, new SocketOption.timeval { tv_sec = (long)saved.SoSndTmoSec, tv_usec = (long)saved.SoSndTmoUsec });
-        SocketOption.Set(socket, SocketOption.SO_RCVTIMEO, new SocketOption.timeval { tv_sec = (long)saved.SoRcvTmoSec, tv_usec = (long)saved.SoRcvTmoUsec });
+        SocketOptions.RestoreTimes(socket, saved);
         SocketOption.Set(socket, SocketOption.SO_PASSCRED, saved.SoPasscred ? 1 : 0);
     }
 }

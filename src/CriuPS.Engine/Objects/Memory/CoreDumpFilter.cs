@@ -20,8 +20,6 @@ internal sealed class CoreDumpFilter : ITaskState
         }
     }
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (restore is not { IsLeader: true, ProcessExtra: { HasCoredumpFilter: true } extra })

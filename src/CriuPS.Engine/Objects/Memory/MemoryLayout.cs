@@ -35,9 +35,14 @@ internal sealed class MemoryLayout : ITaskState
 
     private const int StructSize = 104;
 
-    /// <summary>Takes what /proc tells.</summary>
-    public static void Save(ProcessDump process)
+    public void Look(TaskDump dump)
     {
+        if (!dump.IsLeader)
+        {
+            return;
+        }
+
+        ProcessDump process = dump.Process;
         ProcStat stat = process.Stat;
         MmEntry mm = process.Mm;
         (mm.MmStartCode, mm.MmEndCode, mm.MmStartData, mm.MmEndData) = (stat.StartCode, stat.EndCode, stat.StartData, stat.EndData);

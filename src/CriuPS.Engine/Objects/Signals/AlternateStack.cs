@@ -16,8 +16,6 @@ internal sealed class AlternateStack : ITaskState
         SsSp = stack.ss_sp, SsSize = stack.ss_size, SsFlags = (uint)stack.ss_flags,
     };
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (restore.Core.ThreadCore.Sas is not { } saved || (saved.SsFlags & StackT.SS_DISABLE) != 0)

@@ -45,15 +45,16 @@ internal sealed class SocketImages(ImageSet set)
             return;
         }
 
+        using SafeFileHandle self = PidFd.Open(Environment.ProcessId);
         ImageWriter? queues = null;
         foreach (SocketQueue queue in images.Tree.Queues.All.Where(queue => queue.Messages.Count > 0 && !images.Tree.IsReplaced(queue.Socket)))
         {
             queues ??= set.CreateWriter(ImageType.SocketQueues);
-            uint id = IdOf(queue.Socket, images);
+            uint id = IdOf(queue.Socket, self, images);
             CriupsSocketEntry extra = _extras[queue.Socket.Status.st_ino];
             for (int i = 0; i < queue.Messages.Count; i++)
             {
-                Write(queues, id, queue.Messages[i], images);
+                Write(queues, id, queue.Messages[i], self, images);
                 AddExtra(extra, i, queue.Messages[i]);
             }
         }
@@ -66,13 +67,13 @@ internal sealed class SocketImages(ImageSet set)
         }
     }
 
-    private static void Write(ImageWriter queues, uint id, SocketMessage message, FileImages images)
+    private static void Write(ImageWriter queues, uint id, SocketMessage message, SafeFileHandle self, FileImages images)
     {
         SkPacketEntry packet = new() { IdFor = id, Length = (uint)message.Data.Length };
         if (message.Files.Count > 0)
         {
             ScmEntry rights = new() { Type = UnixSocket.SCM_RIGHTS };
-            rights.Rights.AddRange(images.Tree.Queues.FilesOf(message).Select(file => IdOf(file, images)));
+            rights.Rights.AddRange(images.Tree.Queues.FilesOf(message).Select(file => IdOf(file, self, images)));
             packet.Scm.Add(rights);
         }
 
@@ -101,21 +102,6 @@ internal sealed class SocketImages(ImageSet set)
         extra.Packets.Add(packet);
     }
 
-    // A file that is open nowhere else is saved here.
-    private static uint IdOf(OpenFile file, FileImages images)
-    {
-        uint id = images.IdOf(file, out bool isNew);
-        if (isNew && images.Tree.IsReplaced(file))
-        {
-            images.Write(RegularFile.Nothing(file, id));
-        }
-        else if (isNew)
-        {
-            using SafeFileHandle self = PidFd.Open(Environment.ProcessId);
-            using HeldFile held = new(self, file.Fd);
-            images.Write(FileKinds.Find(file)!.Save(file, held, id, images));
-        }
-
-        return id;
-    }
+    // A file that is open nowhere else is saved here; we hold it ourselves.
+    private static uint IdOf(OpenFile file, SafeFileHandle self, FileImages images) => images.Save(file, FileKinds.Find(file), self, out _);
 }

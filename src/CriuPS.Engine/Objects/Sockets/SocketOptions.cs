@@ -26,18 +26,24 @@ internal static class SocketOptions
         (SocketOption.SO_OOBINLINE, o => o.SoOobinline != 0, (o, on) => o.SoOobinline = on ? 1u : 0),
     ];
 
-    /// <summary>Reads the options of a socket.</summary>
-    public static SkOptsEntry Save(SafeFileHandle socket)
+    /// <summary>Reads those options of a socket that every image has.</summary>
+    public static SkOptsEntry SaveRequired(SafeFileHandle socket)
     {
         var send = SocketOption.Get<SocketOption.timeval>(socket, SocketOption.SO_SNDTIMEO);
         var receive = SocketOption.Get<SocketOption.timeval>(socket, SocketOption.SO_RCVTIMEO);
-        SkOptsEntry saved = new()
+        return new SkOptsEntry
         {
             SoSndbuf = SocketOption.Get<uint>(socket, SocketOption.SO_SNDBUF), SoRcvbuf = SocketOption.Get<uint>(socket, SocketOption.SO_RCVBUF),
-            SoSndTmoSec = (ulong)send.tv_sec, SoSndTmoUsec = (ulong)send.tv_usec, SoRcvTmoSec = (ulong)receive.tv_sec,
-            SoRcvTmoUsec = (ulong)receive.tv_usec, SoPriority = SocketOption.Get<uint>(socket, SocketOption.SO_PRIORITY),
-            SoRcvlowat = SocketOption.Get<uint>(socket, SocketOption.SO_RCVLOWAT),
+            SoSndTmoSec = (ulong)send.tv_sec, SoSndTmoUsec = (ulong)send.tv_usec, SoRcvTmoSec = (ulong)receive.tv_sec, SoRcvTmoUsec = (ulong)receive.tv_usec,
         };
+    }
+
+    /// <summary>Reads the options of a socket.</summary>
+    public static SkOptsEntry Save(SafeFileHandle socket)
+    {
+        SkOptsEntry saved = SaveRequired(socket);
+        saved.SoPriority = SocketOption.Get<uint>(socket, SocketOption.SO_PRIORITY);
+        saved.SoRcvlowat = SocketOption.Get<uint>(socket, SocketOption.SO_RCVLOWAT);
         foreach (var (option, _, set) in s_switches)
         {
             // Not every family has every one of them.
@@ -111,7 +117,8 @@ internal static class SocketOptions
         }
     }
 
-    private static void RestoreTimes(SafeFileHandle socket, SkOptsEntry saved)
+    /// <summary>Sets how long a new socket waits, where there is an end to that.</summary>
+    public static void RestoreTimes(SafeFileHandle socket, SkOptsEntry saved)
     {
         if ((saved.SoSndTmoSec | saved.SoSndTmoUsec) != 0)
         {

@@ -15,7 +15,7 @@ namespace CriuPS.Engine.Objects.Sockets;
 internal sealed class UnixOpening(ImageSet set, FileOpening files) : IDisposable
 {
     private readonly List<(FileEntry Entry, UnixEnd End)> _ends = [];
-    private Dictionary<uint, UnixEnd>? _byInode, _byId;
+    private Dictionary<uint, UnixEnd>? _byId;
     private Dictionary<uint, CriupsSocketEntry>? _extras;
     private readonly UnixSockets _present = new();
     private UnixPlaces? _places;
@@ -168,17 +168,16 @@ internal sealed class UnixOpening(ImageSet set, FileOpening files) : IDisposable
 
     private Dictionary<uint, UnixEnd> ReadQueues()
     {
-        Dictionary<uint, UnixEnd> byId = [];
-        _byInode = [];
+        Dictionary<uint, UnixEnd> byId = [], byInode = [];
         foreach ((FileEntry entry, UnixEnd end) in _ends)
         {
             byId.TryAdd(entry.Id, end);
-            _byInode.TryAdd(entry.Usk.Ino, end);
+            byInode.TryAdd(entry.Usk.Ino, end);
         }
 
         foreach (UnixEnd end in byId.Values)
         {
-            end.Peer = end.Saved.Peer == 0 ? null : _byInode.GetValueOrDefault(end.Saved.Peer);
+            end.Peer = end.Saved.Peer == 0 ? null : byInode.GetValueOrDefault(end.Saved.Peer);
         }
 
         using ImageReader? reader = IsEmpty ? null : set.OpenReader(ImageType.SocketQueues);

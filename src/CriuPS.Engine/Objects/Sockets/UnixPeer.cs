@@ -6,8 +6,6 @@ namespace CriuPS.Engine.Objects.Sockets;
 /// <summary>The other end of a unix socket (unix_peer, net/unix/af_unix.c): in the tree, closed, waiting to be accepted, or outside, where it cannot be saved.</summary>
 internal static class UnixPeer
 {
-    private const int BothShut = 3;
-
     /// <summary>Why a socket cannot be dumped with the other end that it has; null where it can.</summary>
     public static (string Reason, string Remedy)? Objection(UnixDiag.Socket socket, TreeFiles tree)
     {
@@ -73,7 +71,7 @@ internal static class UnixPeer
     {
         if (tree.Sockets.ListenerOf(socket.Inode) is not { } listener)
         {
-            return socket.Shutdown == BothShut ? null : ("its other end is open nowhere, and waits in no queue that can be seen", "close it before the dump");
+            return socket.Shutdown == UnixSocketFile.BothShut ? null : ("its other end is open nowhere, and waits in no queue that can be seen", "close it before the dump");
         }
 
         return !tree.HasSocket(listener.Inode)

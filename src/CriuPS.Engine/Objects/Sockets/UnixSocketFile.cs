@@ -17,7 +17,10 @@ internal sealed class UnixSocketFile : IFileKind
     /// <summary>Marks of a socket in images: one outside of the tree, the one of a service, one that a plugin knows, one that is given by whoever restores.</summary>
     public const uint Outside = 1, Service = 2, OfPlugin = 4, Inherited = 8;
 
-    private const int NoPeekOffset = -1, BothShut = 3;
+    /// <summary>Both directions are shut (SHUTDOWN_MASK).</summary>
+    public const int BothShut = 3;
+
+    private const int NoPeekOffset = -1;
 
     private static readonly ServiceSocket s_service = new();
 

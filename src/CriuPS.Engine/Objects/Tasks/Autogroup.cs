@@ -20,8 +20,6 @@ internal sealed class Autogroup : ITaskState
         }
     }
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (restore is { IsLeader: true, ProcessExtra: { HasAutogroupNice: true } extra })

@@ -61,8 +61,6 @@ internal sealed class OomScore : ITaskState
         }
     }
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (restore.IsLeader && restore.Core.Tc.HasOomScoreAdj)
@@ -86,8 +84,6 @@ internal sealed class LoginUid : ITaskState
             dump.Core.Tc.Loginuid = uid;
         }
     }
-
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
 
     public void RestoreEarly(TaskRestore restore)
     {

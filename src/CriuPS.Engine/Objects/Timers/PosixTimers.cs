@@ -210,8 +210,6 @@ internal sealed class PosixTimerStart : ITaskState
 {
     private const int SpecSize = 32;
 
-    public Action? Ask(TaskDump dump, SyscallProgram program) => null;
-
     public void Restore(TaskRestore restore)
     {
         if (!restore.IsLeader || restore.Core.Tc.Timers is not { } timers)

@@ -16,7 +16,7 @@ namespace CriuPS.Engine.Objects.Timers;
 /// </summary>
 internal static class TimeNamespace
 {
-    private const int CLONE_NEWTIME = 0x80, AT_FDCWD = -100;
+    private const int CLONE_NEWTIME = 0x80;
 
     /// <summary>The image of the clocks of the machine itself has this number.</summary>
     private const uint Machine = 0;
@@ -68,7 +68,7 @@ internal static class TimeNamespace
             WriteOffsets(root.Task.Pid, clocks);
             SyscallProgram program = root.Room(3, 64);
             ulong path = program.Put("/proc/self/ns/time_for_children\0"u8);
-            Operation file = program.Add("open of its time namespace", SyscallNumber.openat, AT_FDCWD, path, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC, 0);
+            Operation file = program.Add("open of its time namespace", SyscallNumber.openat, OpenAt.AT_FDCWD, path, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC, 0);
             program.Add("setns(CLONE_NEWTIME)", SyscallNumber.setns, file, CLONE_NEWTIME);
             program.Add("close", SyscallNumber.close, file);
             root.Run();
