@@ -35,7 +35,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
-        Task<SessionKeyrings?> preparing = Task.Run(SessionKeyrings.TryPrepare, cancellation);
+        Task<TaskStructs?> preparing = Task.Run(() => KernelFacts.TryPrepare(options.Pid), cancellation);
         options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
         if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
@@ -46,7 +46,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
         Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
-        using SessionKeyrings? keyrings = preparing.GetAwaiter().GetResult();
+        using TaskStructs? structs = preparing.GetAwaiter().GetResult();
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         bool isOurChild = IsOurChild();
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation) { OwnChild = isOurChild ? options.Pid : 0 };
@@ -54,7 +54,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
         TimeSpan stop = Stopwatch.GetElapsedTime(frozenAt);
-        using TreeCapture capture = new(tracer, frozen, images, options, events) { Keyrings = keyrings };
+        using TreeCapture capture = new(tracer, frozen, images, options, events) { Structs = structs };
         bool finished = false;
         try
         {

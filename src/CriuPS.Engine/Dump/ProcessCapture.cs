@@ -21,7 +21,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     private const int StoppedState = 3, AliveState = 1;
 
     private Inspection? _inspection;
-    private ProcessDump? _process;
+    private readonly ProcessDump _process = new() { Pid = frozen.Pid, Proc = frozen.Proc };
     private List<PageContent.Run> _runs = [];
     private SafeFileHandle? _pidfd, _pagesFile;
     private Parasite? _parasite;
@@ -36,23 +36,28 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Descriptors of the process, after <see cref="Describe"/>.</summary>
     public int Descriptors => _inspection!.Files.Count;
 
-    /// <summary>Reads the registers of every task by ptrace.</summary>
+    /// <summary>Reads the registers of every task by ptrace, and starts their images with what else it tells.</summary>
     public void SaveRegisters()
     {
-        foreach (Tracee task in frozen.Tasks.ToList())
+        foreach (Tracee tracee in frozen.Tasks.ToList())
         {
-            TaskRegisters registers = task.Save();
-            if (IsWorker(task.Architecture, registers.General))
+            TaskRegisters registers = tracee.Save();
+            if (IsWorker(tracee.Architecture, registers.General))
             {
-                frozen.LetGo(task);
+                frozen.LetGo(tracee);
                 continue;
             }
 
             if (RegistersX64.UnknownComponents(registers.Extended) is not 0 and ulong unknown)
             {
                 throw new RefusedException([NewRefusal(
-                    $"task {task.Tid}", $"its processor state has components that images cannot keep (XSTATE_BV 0x{unknown:x})", "let it finish its matrix work")]);
+                    $"task {tracee.Tid}", $"its processor state has components that images cannot keep (XSTATE_BV 0x{unknown:x})", "let it finish its matrix work")]);
             }
+
+            TaskDump task = new(_process, tracee);
+            RestartableSequence.Save(task);
+            DebugRegisters.Save(task);
+            _process.Tasks.Add(task);
         }
     }
 
@@ -63,40 +68,39 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Whether one of its tasks sits in a wait whose time only the kernel knows.</summary>
     public bool NeedsRestartBlocks => frozen.Tasks.Any(InterruptedWait.NeedsBlock);
 
-    /// <summary>Starts the images of the process and of its tasks with what /proc and ptrace tell.</summary>
+    /// <summary>Goes on with the images of the process and of its tasks, with what /proc and the kernel's memory tell.</summary>
     /// <param name="inspection">What /proc tells.</param>
     /// <param name="blocks">What the kernel keeps of interrupted waits; null where it does not tell.</param>
-    /// <param name="keyrings">The session keyrings of tasks; null where the kernel does not tell.</param>
-    public void Describe(Inspection inspection, RestartBlocks? blocks, IReadOnlyDictionary<int, uint>? keyrings)
+    /// <param name="facts">What it keeps of tasks.</param>
+    public void Describe(Inspection inspection, RestartBlocks? blocks, KernelFacts facts)
     {
-        ProcessDump process = new()
-        {
-            Pid = frozen.Pid, Proc = frozen.Proc, Stat = inspection.Stat, Status = inspection.Status, Mappings = inspection.Mappings,
-        };
-        (_inspection, _process) = (inspection, process);
+        _inspection = inspection;
+        _process.Take(inspection.Stat, inspection.Status, inspection.Mappings);
         List<(TaskDump Task, TaskRegisters Settled)> cores = [];
-        foreach ((Tracee tracee, ProcCredentials credentials) in frozen.Tasks.Zip(Credentials(inspection.Status)))
+        foreach ((TaskDump task, ProcCredentials credentials) in _process.Tasks.Zip(Credentials(facts)))
         {
-            TaskDump task = new(process, tracee) { Credentials = credentials, SessionKeyring = keyrings?.GetValueOrDefault(tracee.Tid) };
-            process.Tasks.Add(task);
+            task.Take(credentials, facts.Of(task.Task.Tid), facts.SessionKeyringOf(task.Task.Tid));
             if (credentials.Seccomp is > 0)
             {
-                SeccompFilters.Suspend(tracee.Tid, Ptrace.PTRACE_O_TRACESYSGOOD);
+                SeccompFilters.Suspend(task.Task.Tid, Ptrace.PTRACE_O_TRACESYSGOOD);
             }
 
-            RestartableSequence.Save(task);
-            TaskRegisters settled = tracee.Original! with { General = [.. tracee.Original!.General] };
+            TaskRegisters settled = task.Task.Original! with { General = [.. task.Task.Original!.General] };
             InterruptedWait.Save(task, settled.General, blocks);
-            DebugRegisters.Save(task);
             cores.Add((task, settled));
         }
 
         Workers.Each(cores, core => SaveCore(core.Task, core.Settled));
-        process.Tasks.ForEach(CompatTask.Save);
+        _process.Tasks.ForEach(CompatTask.Save);
     }
 
-    private ProcCredentials[] Credentials(ProcStatus leader) => Workers.Map(
-        frozen.Tasks, task => task == frozen.Leader ? ProcCredentials.Of(leader) : ProcCredentials.ReadTask(frozen.Proc, task.Tid));
+    // Most threads act as their leader does.
+    private ProcCredentials[] Credentials(KernelFacts facts)
+    {
+        ProcCredentials ofLeader = ProcCredentials.Of(_process.Status);
+        return Workers.Map(_process.Tasks, task => task.IsLeader || facts.HaveSameCredentials(frozen.Pid, task.Task.Tid)
+            ? ofLeader : ProcCredentials.ReadTask(frozen.Proc, task.Task.Tid));
+    }
 
     private static void SaveCore(TaskDump task, TaskRegisters settled)
     {
@@ -125,9 +129,9 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>What stops a dump that only shows in tasks that stand still.</summary>
     public IEnumerable<Refusal> TaskRefusals()
     {
-        foreach (TaskDump task in _process!.Tasks.Skip(1))
+        foreach (TaskDump task in _process.Tasks.Skip(1))
         {
-            if (!Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FILES) || !Kcmp.Same(frozen.Pid, task.Task.Tid, Kcmp.KCMP_FS))
+            if (!HasSameFiles(_process.Leader, task))
             {
                 yield return NewRefusal($"thread {task.Task.Tid}", "it has its own descriptors or directories", "threads that unshare are not supported");
             }
@@ -140,10 +144,15 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         }
     }
 
+    private static bool HasSameFiles(TaskDump leader, TaskDump task) =>
+        leader.Facts is { } ofLeader && task.Facts is { } own
+            ? (own.Files, own.Directories) == (ofLeader.Files, ofLeader.Directories)
+            : Kcmp.Same(leader.Task.Tid, task.Task.Tid, Kcmp.KCMP_FILES) && Kcmp.Same(leader.Task.Tid, task.Task.Tid, Kcmp.KCMP_FS);
+
     /// <summary>Takes what /proc tells of the states of tasks. Any thread may do it.</summary>
     public void LookAtStates()
     {
-        foreach (TaskDump task in _process!.Tasks)
+        foreach (TaskDump task in _process.Tasks)
         {
             foreach (ITaskState state in TaskStates.InOrder)
             {
@@ -158,7 +167,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <summary>Finds out which pages have to be saved.</summary>
     public void FindPages()
     {
-        _runs = PageContent.Find(frozen.Proc, _process!.Mappings);
+        _runs = PageContent.Find(frozen.Proc, _process.Mappings);
         _canWriteItself = CanWriteItself();
     }
 
@@ -172,11 +181,11 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
         _pidfd = PidFd.Open(frozen.Pid);
         int[] rings = [.. _inspection!.Files.Where(RingFile.Is).Select(f => f.Fd)];
         PageWrites? pages = rings.Length == 0 ? NewPageWrites() : null;
-        _parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process!, pages));
+        _parasite = await Parasite.InfectAsync(frozen.Leader, _pidfd, [.. _inspection!.Mappings.Select(m => m.Vma)], TaskQuestions.Room(_process, pages));
         bool done = false;
         try
         {
-            TaskQuestions questions = new(_parasite, _process!);
+            TaskQuestions questions = new(_parasite, _process);
             await questions.AskAsync(pages);
             await questions.SaveKeyringAsync();
             if (rings.Length > 0)
@@ -243,7 +252,7 @@ internal sealed class ProcessCapture(Tracer tracer, FrozenProcess frozen, ImageS
     /// <param name="writer">Takes them.</param>
     /// <param name="parent">The process's parent in the tree; 0 for the root.</param>
     /// <param name="ids">What it shares with others.</param>
-    public void WriteImages(ProcessImages writer, int parent, TaskKobjIdsEntry ids) => writer.Write(_process!, _inspection!, _pidfd!, parent, ids);
+    public void WriteImages(ProcessImages writer, int parent, TaskKobjIdsEntry ids) => writer.Write(_process, _inspection!, _pidfd!, parent, ids);
 
     public void Dispose()
     {

@@ -32,8 +32,8 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     /// <summary>Whether the tree is a newborn of ours, which has what others may not have.</summary>
     public bool Rehearsal { get; init; }
 
-    /// <summary>The question for session keyrings, if it is put together already; it stays the caller's.</summary>
-    public SessionKeyrings? Keyrings { get; init; }
+    /// <summary>The question to the kernel's memory, if it is put together already; it stays the caller's.</summary>
+    public TaskStructs? Structs { get; init; }
 
     /// <summary>Processes, those that have ended included.</summary>
     public int Processes => _processes.Count + frozen.Zombies.Count;
@@ -55,15 +55,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     {
         Tell(Stage.Collect, $"reading /proc of {frozen.Processes.Count} processes");
         _processes.AddRange(frozen.Processes.Select(p => new ProcessCapture(tracer, p, images, OnWritten)));
-        _processes.ForEach(p => p.SaveRegisters());
-        TreeInspection inspection = _inspection = TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options);
-        RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
-        IReadOnlyDictionary<int, uint>? keyrings = AskKeyrings();
-        for (int i = 0; i < _processes.Count; i++)
-        {
-            _processes[i].Describe(inspection.Processes[i], blocks, keyrings);
-        }
-
+        TreeInspection inspection = Inspect();
         List<TaskKobjIdsEntry> ids = SharedObjects.Of([.. frozen.Processes.Select(p => p.Pid)], inspection.HasOwnTime);
         Refuse([.. inspection.Refusals, .. _processes.SelectMany(p => p.TaskRefusals()), .. SharingRefusals(inspection, ids)]);
         Replaced = inspection.Processes.SelectMany(p => p.Replaced).ToArray();
@@ -73,7 +65,7 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
             events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Files, $"process {file.Pid} ({file.ProcessName}): {file.Subject} {fate}: {file.Reason}"));
         }
 
-        // Which descriptors are one open file is found out beside the tasks' work; no thread of ours is left at it when the processes go on.
+        // Which descriptors are one open file is found out beside the tasks' work.
         Task<SharedOpenFiles> sharing = Task.Run(() => new SharedOpenFiles(inspection.Files.All));
         try
         {
@@ -82,9 +74,38 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
         finally
         {
-            ((IAsyncResult)sharing).AsyncWaitHandle.WaitOne();
+            AwaitQuietly(sharing);
         }
     }
+
+    // What /proc tells is read beside what only the tracer's thread can ask for.
+    private TreeInspection Inspect()
+    {
+        Task<TreeInspection> looking = Task.Run(() => TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options));
+        try
+        {
+            _processes.ForEach(p => p.SaveRegisters());
+            RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
+            KernelFacts facts = KernelFacts.Ask(Structs, [.. frozen.Processes.Select(p => p.Pid)]);
+            TreeInspection inspection = looking.GetAwaiter().GetResult();
+            for (int i = 0; i < _processes.Count; i++)
+            {
+                _processes[i].Describe(inspection.Processes[i], blocks, facts);
+            }
+
+            return inspection;
+        }
+        finally
+        {
+            AwaitQuietly(looking);
+
+            // It holds descriptors of ours, whatever happened meanwhile.
+            _inspection = looking.IsCompletedSuccessfully ? looking.Result : null;
+        }
+    }
+
+    // No thread of ours is left at a work when the processes go on; why it failed, if it did, is another's to tell.
+    private static void AwaitQuietly(Task work) => ((IAsyncResult)work).AsyncWaitHandle.WaitOne();
 
     private void AskTasks()
     {
@@ -123,18 +144,6 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
                 events?.Invoke(new OperationEvent(EventLevel.Warning, Stage.Parasite, $"process {process.Pid} could not be put back as it was: {e.Message}"));
             }
         }
-    }
-
-    // The keyrings of all tasks: nobody has one where there are no more keys than those that everybody has.
-    private IReadOnlyDictionary<int, uint>? AskKeyrings()
-    {
-        if (Keyrings is null && !ProcKeys.MayHaveSessions())
-        {
-            return new Dictionary<int, uint>();
-        }
-
-        using SessionKeyrings? late = Keyrings is null ? SessionKeyrings.TryPrepare() : null;
-        return (Keyrings ?? late)?.TryAsk([.. frozen.Processes.Select(p => p.Pid)]);
     }
 
     public void Dispose()

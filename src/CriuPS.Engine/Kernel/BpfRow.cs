@@ -63,7 +63,12 @@ internal sealed class BpfRow
     public int FromIterator(int offset) => Store(LoadHalf, Context, offset);
 
     /// <summary>A word of the object.</summary>
-    public int FromObject(int offset) => Store(LoadWord, Object, offset);
+    public int FromObject(int offset)
+    {
+        // To load it would be checked against the kernel's types, by a search through all their names (kernel/bpf/btf.c, btf_nested_type_is_trusted).
+        Add(Move, 3, Object);
+        return Read(offset);
+    }
 
     /// <summary>The object's own address.</summary>
     public int ObjectItself()

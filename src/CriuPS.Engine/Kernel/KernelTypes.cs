@@ -18,7 +18,7 @@ internal sealed unsafe class KernelTypes
     public const string Unknown = "KernelTypesUnknown";
 
     private const ushort Magic = 0xeb9f;
-    private const int TypeSize = 12, MemberSize = 12;
+    private const int TypeSize = 12, MemberSize = 12, MostMembers = 0xffff;
 
     // Kinds of types, include/uapi/linux/btf.h.
     private const int Int = 1, Array = 3, Struct = 4, Union = 5, Enum = 6, FunctionKind = 12, FunctionPrototype = 13, Variable = 14;
@@ -28,8 +28,10 @@ internal sealed unsafe class KernelTypes
 
     private readonly byte* _data;
     private readonly int _length, _strings, _stringsLength;
+
+    // Where each type is described, and the numbers of those that are asked for by name.
     private readonly int[] _types;
-    private readonly int _count = 1;
+    private readonly List<int> _structures = new(16 << 10), _functions = new(64 << 10);
 
     // The bytes stay where they are as long as this process lives: there is one description, and it is read once.
     private KernelTypes(byte* start, int length, string source)
@@ -49,11 +51,25 @@ internal sealed unsafe class KernelTypes
             throw Malformed(source);
         }
 
-        _types = new int[1 + (end - types) / TypeSize];
-        for (int at = types; at + TypeSize <= end; at += TypeSize + Tail(at))
+        _types = ListTypes(types, end);
+    }
+
+    private int[] ListTypes(int at, int end)
+    {
+        int[] types = new int[1 + (end - at) / TypeSize];
+        for (int id = 1; at + TypeSize <= end; id++)
         {
-            _types[_count++] = at;
+            types[id] = at;
+            int info = Number(at + 4), kind = KindOf(info);
+            if (kind is Struct or FunctionKind)
+            {
+                (kind == Struct ? _structures : _functions).Add(id);
+            }
+
+            at += TypeSize + Tail(kind, info & MostMembers);
         }
+
+        return types;
     }
 
     /// <summary>The description of the running kernel, which is read once.</summary>
@@ -129,9 +145,9 @@ internal sealed unsafe class KernelTypes
     {
         byte[] wanted = [0, .. Encoding.ASCII.GetBytes(name), 0];
         int text = Data.Slice(_strings, _stringsLength).IndexOf(wanted) + 1;
-        for (int id = 1; id < _count && text > 0; id++)
+        foreach (int id in kind == Struct ? _structures : _functions)
         {
-            if (Number(_types[id]) == text && Kind(_types[id]) == kind)
+            if (Number(_types[id]) == text && text > 0)
             {
                 return id;
             }
@@ -168,18 +184,20 @@ internal sealed unsafe class KernelTypes
         return false;
     }
 
-    private int Tail(int at) => Kind(at) switch
+    private static int Tail(int kind, int count) => kind switch
     {
         Int or Variable or DeclarationTag => 4,
         Array => 12,
-        Struct or Union or DataSection or Enum64 => 12 * Count(at),
-        Enum or FunctionPrototype => 8 * Count(at),
+        Struct or Union or DataSection or Enum64 => 12 * count,
+        Enum or FunctionPrototype => 8 * count,
         _ => 0,
     };
 
-    private int Kind(int at) => (Number(at + 4) >> 24) & 0x1f;
+    private static int KindOf(int info) => (info >> 24) & 0x1f;
 
-    private int Count(int at) => Number(at + 4) & 0xffff;
+    private int Kind(int at) => KindOf(Number(at + 4));
+
+    private int Count(int at) => Number(at + 4) & MostMembers;
 
     private ReadOnlySpan<byte> NameAt(int at) => Data[(_strings + Number(at))..];
 

@@ -11,11 +11,14 @@ internal sealed class ProcessDump
 
     public required ProcDirectory Proc { get; init; }
 
-    public required ProcStat Stat { get; init; }
+    public ProcStat Stat { get; private set; } = null!;
 
-    public required ProcStatus Status { get; init; }
+    public ProcStatus Status { get; private set; } = null!;
 
-    public required IReadOnlyList<Mapping> Mappings { get; init; }
+    public IReadOnlyList<Mapping> Mappings { get; private set; } = [];
+
+    /// <summary>Takes what /proc tells, which is read while the tracer reads the tasks' registers; only these can be seen before.</summary>
+    public void Take(ProcStat stat, ProcStatus status, IReadOnlyList<Mapping> mappings) => (Stat, Status, Mappings) = (stat, status, mappings);
 
     /// <summary>Its POSIX timers.</summary>
     public IReadOnlyList<PosixTimer> Timers => field ??= PosixTimer.Read(Proc);

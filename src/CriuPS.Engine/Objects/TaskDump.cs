@@ -1,5 +1,6 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
+using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects;
@@ -20,7 +21,14 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     public int VirtualTid { get; set; } = task.Tid;
 
     /// <summary>Who it acts as.</summary>
-    public required ProcCredentials Credentials { get; init; }
+    public ProcCredentials Credentials { get; private set; } = new();
+
+    /// <summary>What the kernel tells of it beyond that; null where it does not.</summary>
+    public TaskStructs.Facts? Facts { get; private set; }
+
+    /// <summary>Takes what is known when all of the tree is.</summary>
+    public void Take(ProcCredentials credentials, TaskStructs.Facts? facts, uint? sessionKeyring) =>
+        (Credentials, Facts, SessionKeyring) = (credentials, facts, sessionKeyring);
 
     /// <summary>Bytes that its questions take beyond the usual.</summary>
     public int Room => _room ??= TaskStates.InOrder.Sum(state => state.Room(this));
@@ -28,7 +36,7 @@ internal sealed class TaskDump(ProcessDump process, Tracee task)
     private int? _room;
 
     /// <summary>The number of its session keyring; 0 for none of its own, null where the kernel does not tell.</summary>
-    public uint? SessionKeyring { get; init; }
+    public uint? SessionKeyring { get; private set; }
 
     /// <summary>What that image has no place for.</summary>
     public CriupsThreadEntry Extra { get; } = new();
