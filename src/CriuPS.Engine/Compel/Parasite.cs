@@ -248,7 +248,7 @@ internal sealed class Parasite : IDisposable
             task.BlockSignals();
         }
 
-        task.StartProgram(_arena.Interpreter, program.Address, asSaved: true);
+        task.StartProgram(_arena.Interpreter, program.Address, task.Original!.General);
     }
 
     private bool IsInside(Tracee task)

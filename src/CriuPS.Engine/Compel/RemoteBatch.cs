@@ -12,11 +12,17 @@ internal sealed class RemoteBatch
     // The queue of a socket takes no more than ten messages where the system does not say otherwise (net.unix.max_dgram_qlen).
     private const int MostMessages = 8;
 
+    // While the first of them run already, the next are written.
+    private const int WrittenTogether = 64;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromHours(1);
 
     private readonly Tracee _task;
     private readonly Arena _arena;
-    private readonly SyscallProgram _program;
+    private readonly ulong _address;
+    private readonly int _size;
+    private readonly Queue<SyscallProgram> _full = [];
+    private SyscallProgram _program;
     private readonly List<(DescriptorReceipt Receipt, RemoteDescriptor[] Descriptors)> _receipts = [];
     private readonly List<Action<SyscallProgram>> _answers = [];
 
@@ -28,23 +34,79 @@ internal sealed class RemoteBatch
     {
         _task = task;
         _arena = arena;
-        _program = new SyscallProgram(arena.Data + (ulong)offset, size);
+        (_address, _size) = (arena.Data + (ulong)offset, size);
+        _program = new SyscallProgram(_address, size);
     }
 
     public Tracee Task => _task;
 
+    /// <summary>Whether nothing may run before <see cref="RunAll"/>: the task may not be born yet, or it is not its turn.</summary>
+    public bool OnlyCollects { get; init; }
+
+    /// <summary>
+    /// The general registers of another task of its process that has run programs only; the same as this one's as far as it matters to a program, so that they need not
+    /// be read of each.
+    /// </summary>
+    public Func<byte[]?>? Registers { get; init; }
+
     /// <summary>Runs what was collected for several tasks, all at once.</summary>
-    public static void RunAll(IEnumerable<RemoteBatch> batches)
+    /// <param name="batches">What was collected.</param>
+    /// <param name="meanwhile">What there is to do while they run.</param>
+    public static void RunAll(IEnumerable<RemoteBatch> batches, Action? meanwhile = null)
     {
-        List<RemoteBatch> busy = [.. batches.Where(batch => batch._program.Count > 0)];
-        busy.ForEach(batch => batch.Start());
-        busy.ForEach(batch => batch.Finish());
+        List<RemoteBatch> busy = [.. batches.Where(batch => batch.HasWork)];
+        for (bool first = true; first || busy.Count > 0; first = false)
+        {
+            foreach (RemoteBatch[] some in busy.Chunk(WrittenTogether))
+            {
+                WriteAll(some);
+                Array.ForEach(some, batch => batch.Begin());
+            }
+
+            if (first)
+            {
+                meanwhile?.Invoke();
+            }
+
+            busy.ForEach(batch => batch.Await());
+            busy.RemoveAll(batch => !batch.HasWork);
+        }
     }
 
-    /// <summary>Makes sure that so many operations and bytes fit into one program; runs what was collected if they do not.</summary>
+    private bool HasWork => _program.Count > 0 || _full.Count > 0;
+
+    // One call writes the programs of as many threads of a process as there are.
+    private static void WriteAll(RemoteBatch[] batches)
+    {
+        foreach (IGrouping<int, RemoteBatch> process in batches.GroupBy(batch => batch._task.Pid))
+        {
+            List<MemoryPiece> pieces = [];
+            foreach (RemoteBatch batch in process)
+            {
+                batch.Next.Begin();
+                batch.Next.AddPieces(pieces);
+            }
+
+            ProcessVm.Write(process.Key, pieces);
+        }
+    }
+
+    private SyscallProgram Next => _full.TryPeek(out SyscallProgram? full) ? full : _program;
+
+    /// <summary>Makes sure that so many operations and bytes fit into one program; if they do not, what was collected runs, or waits in front of them.</summary>
     public SyscallProgram Room(int operations, int bytes = 0)
     {
-        if (!_program.Fits(operations, bytes))
+        if (_program.Fits(operations, bytes))
+        {
+            return _program;
+        }
+
+        if (OnlyCollects)
+        {
+            _full.Enqueue(_program);
+            _program = new SyscallProgram(_address, _size);
+        }
+        else
         {
             Run();
         }
@@ -81,7 +143,7 @@ internal sealed class RemoteBatch
         if (_program.Count > 0)
         {
             Start();
-            Finish();
+            Await();
         }
     }
 
@@ -89,51 +151,55 @@ internal sealed class RemoteBatch
     public SyscallProgram RunAndLoad()
     {
         Start();
-        Await();
+        _task.AwaitTrap(s_patience);
+        TakeAnswers(_program);
         return _program;
     }
 
-    /// <summary>Starts what was collected; <see cref="Finish"/> waits for its end. Batches of several tasks run side by side.</summary>
+    /// <summary>Starts what was collected, for somebody else who waits for its end.</summary>
     public void Start()
     {
         _program.Store(_task.Pid);
-        _task.StartProgram(_arena.Interpreter, _program.Address);
+        Begin();
     }
 
-    /// <summary>Waits for the end of what was started and forgets it.</summary>
-    public void Finish()
-    {
-        if (_receipts.Count > 0 || _answers.Count > 0)
-        {
-            Await();
-        }
-        else
-        {
-            _task.AwaitTrap(s_patience);
-            _program.LoadStatus(_task.Pid);
-        }
+    private void Begin() => _task.StartProgram(_arena.Interpreter, _address, Registers?.Invoke());
 
-        _program.Clear();
-    }
-
+    // Waits for the end of what runs, and forgets it.
     private void Await()
     {
         _task.AwaitTrap(s_patience);
-        _program.Fetch(_task.Pid);
-        foreach ((DescriptorReceipt receipt, RemoteDescriptor[] descriptors) in _receipts.Where(r => r.Receipt.HasCome(_program)))
+        SyscallProgram program = Next;
+        if (_receipts.Count > 0 || _answers.Count > 0)
         {
-            TakeNumbers(receipt, descriptors);
+            TakeAnswers(program);
+        }
+        else
+        {
+            program.LoadStatus(_task.Pid);
+        }
+
+        program.Clear();
+        _full.TryDequeue(out _);
+    }
+
+    private void TakeAnswers(SyscallProgram program)
+    {
+        program.Fetch(_task.Pid);
+        foreach ((DescriptorReceipt receipt, RemoteDescriptor[] descriptors) in _receipts.Where(r => r.Receipt.HasCome(program)))
+        {
+            TakeNumbers(program, receipt, descriptors);
         }
 
         _receipts.Clear();
-        _program.ThrowIfFailed(_task.Pid);
-        _answers.ForEach(look => look(_program));
+        program.ThrowIfFailed(_task.Pid);
+        _answers.ForEach(look => look(program));
         _answers.Clear();
     }
 
-    private void TakeNumbers(DescriptorReceipt receipt, RemoteDescriptor[] descriptors)
+    private void TakeNumbers(SyscallProgram program, DescriptorReceipt receipt, RemoteDescriptor[] descriptors)
     {
-        int[] numbers = receipt.Numbers(_program);
+        int[] numbers = receipt.Numbers(program);
         if (numbers.Length != descriptors.Length)
         {
             throw new RemoteCallException(_task.Pid, $"receiving {descriptors.Length} descriptors", Errno.EMFILE)

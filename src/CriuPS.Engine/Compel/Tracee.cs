@@ -56,9 +56,20 @@ internal sealed class Tracee
     /// <summary>Takes over a task that was born as a tracee (CLONE_PTRACE) and waits for its first stop.</summary>
     public static Tracee Adopt(Tracer tracer, int pid, int tid)
     {
-        Tracee tracee = new(tracer, pid, tid);
+        Tracee tracee = Expect(tracer, pid, tid);
         tracee.AwaitFreeze();
         return tracee;
+    }
+
+    /// <summary>A task that will be born as a tracee; <see cref="AwaitFreeze"/> comes when it is.</summary>
+    public static Tracee Expect(Tracer tracer, int pid, int tid) => new(tracer, pid, tid);
+
+    /// <summary>Reads the general registers.</summary>
+    public byte[] ReadGeneral()
+    {
+        byte[] general = new byte[Architecture.GeneralSize];
+        Current(general);
+        return general;
     }
 
     /// <summary>Waits until the task stands still, and notes whether it was stopped already.</summary>
@@ -235,13 +246,13 @@ internal sealed class Tracee
     /// <summary>Lets the interpreter run a program that is in the task's memory; does not wait for its end.</summary>
     /// <param name="interpreter">Where it is.</param>
     /// <param name="program">Where the program is.</param>
-    /// <param name="asSaved">Whether all other registers are what <see cref="Save"/> read: they need not be read again.</param>
-    public void StartProgram(ulong interpreter, ulong program, bool asSaved = false)
+    /// <param name="registers">All other registers, where they are known; else they are read.</param>
+    public void StartProgram(ulong interpreter, ulong program, byte[]? registers = null)
     {
         Span<byte> general = stackalloc byte[Architecture.GeneralSize];
-        if (asSaved)
+        if (registers is not null)
         {
-            Original!.General.CopyTo(general);
+            registers.CopyTo(general);
         }
         else
         {

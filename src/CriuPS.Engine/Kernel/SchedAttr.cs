@@ -28,7 +28,7 @@ internal static unsafe class SchedAttr
     public static sched_attr Of(int tid)
     {
         sched_attr attributes;
-        Syscall.Check(Syscall.Invoke(SyscallNumber.sched_getattr, tid, (long)&attributes, sizeof(sched_attr), 0), () => $"sched_getattr({tid})");
+        Syscall.Check(Syscall.Invoke(SyscallNumber.sched_getattr, tid, (long)&attributes, sizeof(sched_attr), 0), "sched_getattr");
         return attributes;
     }
 }

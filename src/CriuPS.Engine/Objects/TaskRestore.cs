@@ -22,8 +22,8 @@ internal sealed record TaskRestore(int Pid, int Tid, CoreEntry Core, CoreEntry L
     /// <summary>Whether its process has other tasks.</summary>
     public bool HasThreads { get; init; }
 
-    /// <summary>The resource limits that its process was born with.</summary>
-    public required IReadOnlyList<ResourceLimit> PresentLimits { get; init; }
+    /// <summary>What it was born with.</summary>
+    public required InheritedState Inherited { get; init; }
 
     /// <summary>The filters of its system calls that it installs, in their order.</summary>
     public IReadOnlyList<SeccompFilter> Filters { get; init; } = [];

@@ -24,6 +24,7 @@ internal sealed class ProcessRestore : IDisposable
     private readonly List<RemoteDescriptor> _sent = [];
     private int _placed;
     private TaskRegisters? _leaderRegisters;
+    private byte[]? _threadRegisters;
 
     /// <summary>Begins; <see cref="LayOut"/> comes when the newborn has run what was collected.</summary>
     /// <param name="site">Where the restorer lives.</param>
@@ -234,14 +235,46 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
-    /// <summary>Takes the threads over that were made.</summary>
-    public void AdoptThreads()
+    /// <summary>Collects what its threads will do, while its leader makes them.</summary>
+    public void ExpectThreads()
     {
         foreach ((int tid, _) in _saved.Cores.Skip(1))
         {
-            Tracee thread = Tracee.Adopt(_site.Tracer, _saved.Pid, tid);
-            RemoteBatch batch = _site.NewBatch(thread, _tasks.Count);
+            Tracee thread = Tracee.Expect(_site.Tracer, _saved.Pid, tid);
+            RemoteBatch batch = _site.NewBatch(thread, _tasks.Count, () => _threadRegisters);
             _tasks.Add((thread, NewTask(_tasks.Count, batch), batch));
+        }
+
+        // A process that comes back stopped stops before its threads do anything.
+        if (_saved.StopSignal == 0)
+        {
+            CollectThreads();
+        }
+    }
+
+    /// <summary>Takes the threads over that were made.</summary>
+    public void AdoptThreads()
+    {
+        foreach ((Tracee thread, _, _) in _tasks.Skip(1))
+        {
+            thread.AwaitFreeze();
+            _threadRegisters ??= thread.ReadGeneral();
+        }
+    }
+
+    private void CollectThreads()
+    {
+        foreach ((_, TaskRestore restore, _) in _tasks.Skip(1))
+        {
+            Restore(restore);
+        }
+    }
+
+    private static void Restore(TaskRestore restore)
+    {
+        foreach (ITaskState state in TaskStates.InOrder)
+        {
+            state.Restore(restore);
         }
     }
 
@@ -259,13 +292,12 @@ internal sealed class ProcessRestore : IDisposable
             SeccompFilters.Suspend(task.Tid, Birth.TraceOptions);
         }
 
-        foreach ((_, TaskRestore restore, _) in _tasks)
+        if (_saved.StopSignal != 0)
         {
-            foreach (ITaskState state in TaskStates.InOrder)
-            {
-                state.Restore(restore);
-            }
+            CollectThreads();
         }
+
+        Restore(_tasks[0].Restore);
     }
 
     /// <summary>Gives its threads their registers, and starts the leader's last system call: the arena goes away.</summary>
@@ -278,14 +310,15 @@ internal sealed class ProcessRestore : IDisposable
             PendingSignals.RestoreTrap(restore, task, _site.SyscallAt, _site.Arena.Data);
         }
 
-        foreach ((Tracee task, TaskRestore restore, _) in _tasks.Skip(1))
+        TaskRegisters[] registers = Workers.Map(_tasks, task => SavedRegisters(task.Restore));
+        foreach (((Tracee task, TaskRestore restore, _), TaskRegisters own) in _tasks.Zip(registers).Skip(1))
         {
-            CompatTask.Restore(task, restore, _site);
-            task.Load(Registers(task, restore));
+            RestoreCpu(task, restore, own);
+            task.Load(own);
         }
 
-        CompatTask.Restore(leader, _tasks[0].Restore, _site);
-        _leaderRegisters = Registers(leader, _tasks[0].Restore);
+        RestoreCpu(leader, _tasks[0].Restore, registers[0]);
+        _leaderRegisters = registers[0];
         leader.StartSyscall(_site.SyscallAt, SyscallNumber.munmap, _site.Arena.Address, _site.Arena.Size);
     }
 
@@ -305,13 +338,14 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
-    private TaskRegisters Registers(Tracee task, TaskRestore restore)
+    private TaskRegisters SavedRegisters(TaskRestore restore) => RegistersX64.Load(
+        restore.Core.ThreadInfo, _site.ExtendedState, restore.Core.Tc?.BlkSigset ?? restore.Core.ThreadCore.BlkSigset);
+
+    private void RestoreCpu(Tracee task, TaskRestore restore, TaskRegisters registers)
     {
-        ulong mask = restore.Core.Tc?.BlkSigset ?? restore.Core.ThreadCore.BlkSigset;
-        TaskRegisters registers = RegistersX64.Load(restore.Core.ThreadInfo, _site.ExtendedState, mask);
+        CompatTask.Restore(task, restore, _site);
         DebugRegisters.Restore(task, restore.Extra);
         InterruptedWait.Resume(task, restore.Extra, registers, _site.SyscallAt, _site.Arena.Data);
-        return registers;
     }
 
     private static bool IsClosedOnExec(FdinfoEntry descriptor) => (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
@@ -365,7 +399,7 @@ internal sealed class ProcessRestore : IDisposable
         (int tid, CoreEntry core) = _saved.Cores[index];
         return new TaskRestore(_saved.Pid, tid, core, _saved.LeaderCore, _saved.Mm, batch)
         {
-            HasThreads = _saved.Cores.Count > 1, PresentLimits = _site.Limits, ProcessExtra = _saved.Extra, Extra = _extras.GetValueOrDefault((uint)tid), SharesFilters = _saved.SharesFilters,
+            HasThreads = _saved.Cores.Count > 1, Inherited = _site.Inherited, ProcessExtra = _saved.Extra, Extra = _extras.GetValueOrDefault((uint)tid), SharesFilters = _saved.SharesFilters,
             Filters = index == 0 || !_saved.SharesFilters ? _saved.Filters[index] : [],
         };
     }

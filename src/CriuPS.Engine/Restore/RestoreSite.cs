@@ -1,6 +1,7 @@
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
+using CriuPS.Engine.Objects;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Proc;
 
@@ -12,7 +13,8 @@ namespace CriuPS.Engine.Restore;
 /// </summary>
 internal sealed class RestoreSite
 {
-    private const int UsualLeaderRoom = 128 << 10, UsualThreadRoom = 8 << 10;
+    // What makes a thread takes this much of its leader's program.
+    private const int UsualLeaderRoom = 128 << 10, UsualThreadRoom = 4 << 10, BirthRoom = 256, MostBirthRoom = 1 << 20;
 
     private readonly int _leaderRoom, _threadRoom;
 
@@ -31,11 +33,11 @@ internal sealed class RestoreSite
     /// <summary>The extended registers of a newborn: what an image does not set keeps these values.</summary>
     public required byte[] ExtendedState { get; init; }
 
-    /// <summary>The limits that every newborn begins with.</summary>
-    public required IReadOnlyList<ResourceLimit> Limits { get; init; }
+    /// <summary>What every newborn begins with.</summary>
+    public required InheritedState Inherited { get; init; }
 
     /// <summary>How many descriptors a newborn may have.</summary>
-    public ulong DescriptorLimit => Limits[(int)ResourceKind.OpenFiles].Soft;
+    public ulong DescriptorLimit => Inherited.Limits[(int)ResourceKind.OpenFiles].Soft;
 
     /// <summary>The files that are on their way to newborns.</summary>
     public FilesUnderway Underway { get; } = new();
@@ -67,23 +69,29 @@ internal sealed class RestoreSite
         // The list of a task's groups and a filter of its system calls may not fit into the usual room.
         int filter = tree.Processes.SelectMany(p => p.Filters).SelectMany(f => f).Select(f => f.Filter.Length).DefaultIfEmpty().Max();
         int large = filter + sizeof(uint) * tree.Processes.SelectMany(p => p.Cores).Max(c => c.Core.ThreadCore.Creds?.Groups.Count ?? 0);
-        (int Leader, int Thread) rooms = (Aligned(UsualLeaderRoom + large), Aligned(UsualThreadRoom + large));
-        int dataSize = PageAligned(rooms.Leader + (tree.Processes.Max(p => p.Cores.Count) - 1) * rooms.Thread);
+        int mostTasks = tree.Processes.Max(p => p.Cores.Count);
+        int births = Math.Min(mostTasks * BirthRoom, MostBirthRoom);
+        (int Leader, int Thread) rooms = (PageAligned(UsualLeaderRoom + large + births), Aligned(UsualThreadRoom + large));
+        int dataSize = PageAligned(rooms.Leader + (mostTasks - 1) * rooms.Thread);
         IEnumerable<(ulong, ulong)> used = tree.Processes.SelectMany(p => p.Mm.Vmas).Select(v => (v.Start, v.End));
         IEnumerable<(ulong, ulong)> rings = tree.Files.Opening.OwnFiles.SelectMany(f => f.Uring?.Mappings ?? []).Select(m => (m.Start, m.End));
         ulong hole = AddressHole.Find(
             [.. own.Select(v => (v.Start, v.End)), .. used, .. rings], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
             tree.Processes.Any(p => p.IsCompat));
         Arena arena = Arena.CreateAsync(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole).Result;
-        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Limits = ProcLimits.Read(proc) };
+        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Inherited = InheritedState.Of(proc) };
     }
 
-    /// <summary>Collects system calls for a process or for one of its threads.</summary>
-    /// <param name="task">The task.</param>
-    /// <param name="index">Its place among the tasks of its process; 0 is the leader.</param>
-    public RemoteBatch NewBatch(Tracee task, int index = 0) => index == 0
-        ? new RemoteBatch(task, Arena, 0, _leaderRoom)
-        : new RemoteBatch(task, Arena, _leaderRoom + (index - 1) * _threadRoom, _threadRoom);
+    /// <summary>Collects system calls for a process.</summary>
+    /// <param name="task">Its leader.</param>
+    public RemoteBatch NewBatch(Tracee task) => new(task, Arena, 0, _leaderRoom);
+
+    /// <summary>Collects system calls for a thread that may not be born yet.</summary>
+    /// <param name="thread">The thread.</param>
+    /// <param name="index">Its place among the tasks of its process, above 0.</param>
+    /// <param name="registers">The registers of such a thread when it is born.</param>
+    public RemoteBatch NewBatch(Tracee thread, int index, Func<byte[]?> registers) =>
+        new(thread, Arena, _leaderRoom + (index - 1) * _threadRoom, _threadRoom) { OnlyCollects = true, Registers = registers };
 
     /// <summary>Moves the root's vDSO into the hole; its descendants are born with it there.</summary>
     public void PutVdsoAside(RemoteBatch root) => Vdso.PutAside(root, Arena.Address + Arena.Size);

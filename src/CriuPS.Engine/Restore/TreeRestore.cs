@@ -54,11 +54,14 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         tell(EventLevel.Information, Stage.State, "restoring descriptors and tasks");
         foreach (ProcessRestore[] some in Groups(Processes))
         {
-            InStep(some, process =>
-            {
-                process.Memory.Settle();
-                process.MakeThreads();
-            });
+            InStep(
+                some,
+                process =>
+                {
+                    process.Memory.Settle();
+                    process.MakeThreads();
+                },
+                meanwhile: () => Array.ForEach(some, process => process.ExpectThreads()));
             Array.ForEach(some, process => process.AdoptThreads());
         }
 
@@ -186,7 +189,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
     // Tasks run side by side, but a table of descriptors has one user at a time: the numbers that it gives must be foreseen.
     private IEnumerable<T[]> Groups<T>(IEnumerable<T> all) => all.ToList().Chunk(saved.HasSharedTables ? 1 : AtOnce);
 
-    private void InStep(IReadOnlyCollection<ProcessRestore> processes, Action<ProcessRestore> collect)
+    private void InStep(IReadOnlyCollection<ProcessRestore> processes, Action<ProcessRestore> collect, Action? meanwhile = null)
     {
         tracer.Cancellation.ThrowIfCancellationRequested();
         foreach (ProcessRestore process in processes)
@@ -194,7 +197,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
             collect(process);
         }
 
-        RemoteBatch.RunAll(processes.Select(p => p.Batches[0]));
+        RemoteBatch.RunAll(processes.Select(p => p.Batches[0]), meanwhile);
     }
 
     // The leaders come last: what belongs to the process and is reset by any thread's credentials (dumpable) is among their states.

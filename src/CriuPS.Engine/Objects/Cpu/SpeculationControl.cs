@@ -12,6 +12,10 @@ internal sealed class SpeculationControl : ITaskState
 {
     private const int Kinds = 3;
 
+    /// <summary>What the calling thread has of each kind, or the error.</summary>
+    public static long[] OfCaller() =>
+        [.. Enumerable.Range(0, Kinds).Select(kind => Syscall.Invoke(SyscallNumber.prctl, Prctl.PR_GET_SPECULATION_CTRL, kind))];
+
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
         Operation[] answers = new Operation[Kinds];
@@ -28,8 +32,7 @@ internal sealed class SpeculationControl : ITaskState
         for (int kind = 0; kind < Math.Min(Kinds, restore.Extra?.Speculation.Count ?? 0); kind++)
         {
             uint wanted = restore.Extra!.Speculation[kind];
-            long present = Syscall.Invoke(SyscallNumber.prctl, Prctl.PR_GET_SPECULATION_CTRL, kind);
-            if ((wanted & Prctl.PR_SPEC_PRCTL) != 0 && wanted != present)
+            if ((wanted & Prctl.PR_SPEC_PRCTL) != 0 && wanted != restore.Inherited.Speculation[kind])
             {
                 restore.Batch.Add(
                     $"prctl(PR_SET_SPECULATION_CTRL, {kind}, 0x{wanted:x})", SyscallNumber.prctl, Prctl.PR_SET_SPECULATION_CTRL, kind,

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
@@ -122,7 +123,7 @@ internal sealed class TaskCredentials : ITaskState
             effective_low = (uint)effective, permitted_low = (uint)permitted, inheritable_low = (uint)inheritable,
             effective_high = (uint)(effective >> 32), permitted_high = (uint)(permitted >> 32), inheritable_high = (uint)(inheritable >> 32),
         };
-        SyscallProgram program = batch.Room(1, Marshal.SizeOf<CapabilitySets>());
+        SyscallProgram program = batch.Room(1, Unsafe.SizeOf<CapabilitySets>());
         ulong header = program.Put(sets);
         program.Add("capset", SyscallNumber.capset, header, header + 8);
     }

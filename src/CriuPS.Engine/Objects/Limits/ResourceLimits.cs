@@ -59,7 +59,7 @@ internal sealed class ResourceLimits : ITaskState
         for (int resource = 0; resource < Math.Min(Count, limits.Rlimits.Count); resource++)
         {
             RlimitEntry wanted = limits.Rlimits[resource];
-            ResourceLimit present = restore.PresentLimits[resource];
+            ResourceLimit present = restore.Inherited.Limits[resource];
             if ((wanted.Cur, wanted.Max) == (present.Soft, present.Hard))
             {
                 continue;

@@ -64,6 +64,11 @@ internal sealed class PendingSignals : ITaskState
 
     private static IEnumerable<(int Signal, SiginfoEntry Entry, bool Shared)> Saved(TaskRestore restore)
     {
+        if (restore.Core.ThreadCore.SignalsP is not { Signals.Count: > 0 } && !(restore.IsLeader && restore.Core.Tc.SignalsS is { Signals.Count: > 0 }))
+        {
+            return [];
+        }
+
         IEnumerable<SiginfoEntry> own = restore.Core.ThreadCore.SignalsP?.Signals ?? [], shared = restore.IsLeader ? restore.Core.Tc.SignalsS?.Signals ?? [] : [];
         return [.. own.Select(entry => (SignalOf(entry), entry, false)), .. shared.Select(entry => (SignalOf(entry), entry, true))];
     }

@@ -11,6 +11,9 @@ internal sealed class IoPriority : ITaskState
 {
     private const int IOPRIO_WHO_PROCESS = 1, ClassShift = 13;
 
+    /// <summary>That of the calling thread, or the error.</summary>
+    public static long OfCaller() => Syscall.Invoke(SyscallNumber.ioprio_get, IOPRIO_WHO_PROCESS, 0);
+
     public Action? Ask(TaskDump dump, SyscallProgram program)
     {
         Operation answer = program.Try("ioprio_get", SyscallNumber.ioprio_get, IOPRIO_WHO_PROCESS, 0);
@@ -26,7 +29,7 @@ internal sealed class IoPriority : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (restore.Extra is { HasIoPriority: true } extra && extra.IoPriority != Syscall.Invoke(SyscallNumber.ioprio_get, IOPRIO_WHO_PROCESS, 0))
+        if (restore.Extra is { HasIoPriority: true } extra && extra.IoPriority != restore.Inherited.IoPriority)
         {
             // Class "none" may have no level when it is set, though one is told.
             long wanted = extra.IoPriority >> ClassShift == 0 ? 0 : (long)extra.IoPriority;

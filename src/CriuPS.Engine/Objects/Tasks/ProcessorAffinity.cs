@@ -18,7 +18,7 @@ internal sealed class ProcessorAffinity : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (restore.Extra is { HasProcessors: true } extra && !extra.Processors.Span.SequenceEqual(Affinity.Of(0)))
+        if (restore.Extra is { HasProcessors: true } extra && !extra.Processors.Span.SequenceEqual(restore.Inherited.Processors))
         {
             SyscallProgram program = restore.Batch.Room(1, extra.Processors.Length);
             program.Add("sched_setaffinity", SyscallNumber.sched_setaffinity, 0, extra.Processors.Length, program.Put(extra.Processors.Span));

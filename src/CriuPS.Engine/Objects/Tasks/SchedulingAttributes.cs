@@ -30,7 +30,7 @@ internal sealed class SchedulingAttributes : ITaskState
             return;
         }
 
-        SchedAttr.sched_attr present = SchedAttr.Of(0);
+        SchedAttr.sched_attr present = restore.Inherited.Scheduling;
         bool clamps = saved.UtilMin != present.sched_util_min || saved.UtilMax != present.sched_util_max;
         bool slice = saved.Policy != SchedAttr.SCHED_DEADLINE && saved.Runtime != present.sched_runtime;
         if (saved.Policy != SchedAttr.SCHED_DEADLINE && saved.Flags == 0 && !clamps && !slice)
