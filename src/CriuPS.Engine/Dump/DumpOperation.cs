@@ -35,10 +35,12 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
     {
         long start = Stopwatch.GetTimestamp();
         OptionRules.Validate(options);
-        Task<TaskStructs?> preparing = Task.Run(() => KernelFacts.TryPrepare(options.Pid), cancellation);
+        using KernelQuestions questions = new(options.Pid);
         options.Hooks?.Reach(HookPoint.PreDump, options.Pid);
         cancellation.ThrowIfCancellationRequested();
-        if (TreeInspection.IsDoubtful(options) && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
+        TreeInspection glance = TreeInspection.Glance(options);
+        questions.ExpectFiles(glance.LargestTable);
+        if (glance.IsDoubtful && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
         {
             throw new RefusedException(refusals);
         }
@@ -46,7 +48,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         using ImageSet images = ImageSet.Create(options.ImagesDirectory, options.Force);
         Tell(Stage.Prepare, $"process {options.Pid} can be dumped");
         WarmUp.Dump();
-        using TaskStructs? structs = preparing.GetAwaiter().GetResult();
+        _ = questions.Tasks;
         Tell(Stage.Freeze, $"stopping process {options.Pid}");
         bool isOurChild = IsOurChild();
         Tracer tracer = new(new X64Architecture(), options.Timeout, cancellation) { OwnChild = isOurChild ? options.Pid : 0 };
@@ -54,7 +56,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         long frozenAt = Stopwatch.GetTimestamp();
         using FrozenTree frozen = FrozenTree.Freeze(tracer, options.Pid);
         TimeSpan stop = Stopwatch.GetElapsedTime(frozenAt);
-        using TreeCapture capture = new(tracer, frozen, images, options, events) { Structs = structs };
+        using TreeCapture capture = new(tracer, frozen, images, options, events) { Questions = questions };
         bool finished = false;
         try
         {

@@ -71,7 +71,8 @@ internal sealed class Inspection
     /// <param name="options">What the dump is asked to do.</param>
     /// <param name="own">The namespaces of this process.</param>
     /// <param name="frozen">Whether our own tracer holds it.</param>
-    public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen)
+    /// <param name="files">The question about open files, where it is held; null for none.</param>
+    public static Inspection Of(ProcDirectory proc, DumpOptions options, OwnNamespaces own, bool frozen, FileStructs? files = null)
     {
         Inspection inspection = new(proc, ProcStat.Read(proc), options);
         inspection.LookAtProcess(frozen);
@@ -79,7 +80,7 @@ internal sealed class Inspection
         {
             inspection.LookAtNamespaces(own);
             inspection.LookAtMappings();
-            inspection.LookAtFiles();
+            inspection.LookAtFiles(files);
             inspection.LookAtFilters();
             inspection.LookAtCgroups();
         }
@@ -218,9 +219,9 @@ internal sealed class Inspection
         Check(mapping.ToString(), file);
     }
 
-    private void LookAtFiles()
+    private void LookAtFiles(FileStructs? structs)
     {
-        Files = [.. FileTable.Read(Proc, Status.DescriptorTableSize).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
+        Files = [.. FileTable.Read(Proc, Status.DescriptorTableSize, structs).Select(file => IsServiceSocket(file) ? file with { IsServiceSocket = true } : file)];
         Executable = Named("exe", "executable");
         WorkingDirectory = Named("cwd", "working directory");
         Root = Named("root", "root directory");

@@ -6,22 +6,11 @@ namespace CriuPS.Engine.Dump;
 /// <summary>What <see cref="TaskStructs"/> told of the tasks of a tree, or that it told nothing.</summary>
 internal sealed class KernelFacts
 {
-    // For fewer threads the question takes longer than what it saves.
-    private const int ManyThreads = 100;
-
     private readonly IReadOnlyDictionary<int, TaskStructs.Facts>? _told;
     private readonly bool _nobodyHasKeyring;
 
     private KernelFacts(IReadOnlyDictionary<int, TaskStructs.Facts>? told, bool nobodyHasKeyring) =>
         (_told, _nobodyHasKeyring) = (told, nobodyHasKeyring);
-
-    /// <summary>Puts the question together if it will be worth it; null if not, or where the kernel does not tell.</summary>
-    /// <param name="root">The root of the tree, which runs on.</param>
-    public static TaskStructs? TryPrepare(int root)
-    {
-        using ProcDirectory proc = new(root);
-        return ProcKeys.MayHaveSessions() || ProcStat.Read(proc).Threads >= ManyThreads ? TaskStructs.TryPrepare() : null;
-    }
 
     /// <summary>Asks about all tasks of a tree that stands still.</summary>
     /// <param name="prepared">The question, if it is put together already; it stays the caller's.</param>

@@ -32,8 +32,8 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     /// <summary>Whether the tree is a newborn of ours, which has what others may not have.</summary>
     public bool Rehearsal { get; init; }
 
-    /// <summary>The question to the kernel's memory, if it is put together already; it stays the caller's.</summary>
-    public TaskStructs? Structs { get; init; }
+    /// <summary>The questions to the kernel's memory that are put together already; they stay the caller's.</summary>
+    public KernelQuestions? Questions { get; init; }
 
     /// <summary>Processes, those that have ended included.</summary>
     public int Processes => _processes.Count + frozen.Zombies.Count;
@@ -81,12 +81,12 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
     // What /proc tells is read beside what only the tracer's thread can ask for.
     private TreeInspection Inspect()
     {
-        Task<TreeInspection> looking = Task.Run(() => TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options));
+        Task<TreeInspection> looking = Task.Run(() => TreeInspection.Of([.. frozen.Processes.Select(p => p.Proc)], frozen.Zombies, options, Questions?.Files));
         try
         {
             _processes.ForEach(p => p.SaveRegisters());
             RestartBlocks? blocks = _processes.Any(p => p.NeedsRestartBlocks) ? RestartBlocks.TryRead() : null;
-            KernelFacts facts = KernelFacts.Ask(Structs, [.. frozen.Processes.Select(p => p.Pid)]);
+            KernelFacts facts = KernelFacts.Ask(Questions?.Tasks, [.. frozen.Processes.Select(p => p.Pid)]);
             TreeInspection inspection = looking.GetAwaiter().GetResult();
             for (int i = 0; i < _processes.Count; i++)
             {

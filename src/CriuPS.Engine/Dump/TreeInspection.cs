@@ -53,12 +53,13 @@ internal sealed class TreeInspection
     /// Glances at a tree that runs on, to see whether it may well be one that cannot be dumped. Who freezes it next looks at all of it then, and can let it
     /// go again; but what stands still for a moment for nothing is disturbed nevertheless.
     /// </summary>
-    /// <returns>Whether a look is worth its time.</returns>
-    public static bool IsDoubtful(DumpOptions options)
-    {
-        TreeInspection glance = LookAtRunning(options, isGlance: true);
-        return glance.Refusals.Count > 0 || glance._processes.Exists(process => process.IsDoubtful);
-    }
+    public static TreeInspection Glance(DumpOptions options) => LookAtRunning(options, isGlance: true);
+
+    /// <summary>Whether, after a glance, a look is worth its time.</summary>
+    public bool IsDoubtful => Refusals.Count > 0 || _processes.Exists(process => process.IsDoubtful);
+
+    /// <summary>How many numbers the largest table of descriptors has room for.</summary>
+    public int LargestTable => _processes.Select(process => process.Status.DescriptorTableSize).DefaultIfEmpty().Max();
 
     private static TreeInspection LookAtRunning(DumpOptions options, bool isGlance)
     {
@@ -100,10 +101,11 @@ internal sealed class TreeInspection
     /// <param name="processes">The living processes, parents before their children.</param>
     /// <param name="zombies">Those that have ended.</param>
     /// <param name="options">What the dump is asked to do.</param>
-    public static TreeInspection Of(IReadOnlyList<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options)
+    /// <param name="files">The question about open files; null for none.</param>
+    public static TreeInspection Of(IReadOnlyList<ProcDirectory> processes, IEnumerable<int> zombies, DumpOptions options, FileStructs? files)
     {
         TreeInspection tree = new(options, frozen: true);
-                tree._processes.AddRange(Workers.Map(processes, proc => Inspection.Of(proc, options, tree._own, frozen: true)));
+        tree._processes.AddRange(Workers.Map(processes, proc => Inspection.Of(proc, options, tree._own, frozen: true, files)));
         foreach (int pid in zombies)
         {
             using ProcDirectory proc = new(pid);

@@ -13,7 +13,7 @@ internal sealed class BpfRow
 {
     // struct bpf_insn: 8 bits of code, 4 of the target register, 4 of the source register, 16 of offset, 32 of a constant.
     private const byte LoadWord = 0x79, LoadHalf = 0x61, StoreWord = 0x7b, Move = 0xbf, MoveConstant = 0xb7, AddConstant = 0x07, Call = 0x85, Exit = 0x95;
-    private const byte JumpIfEqual = 0x15;
+    private const byte JumpIfEqual = 0x15, ShiftRight = 0x77, ShiftLeft = 0x67, AddRegister = 0x0f;
     private const int FrameSize = 512, ProbeReadKernel = 113, SequenceWrite = 127, FramePointer = 10, Context = 6, Object = 7;
 
     private readonly List<ulong> _code = [];
@@ -39,6 +39,9 @@ internal sealed class BpfRow
         return row;
     }
 
+    /// <summary>The place of the descriptor's number in rows about open files.</summary>
+    public const int Descriptor = 0;
+
     /// <summary>The rows of all descriptors of a process.</summary>
     /// <inheritdoc cref="Run(string, int)"/>
     public List<ulong[]> RunOnFiles(int pid) => Run("bpf_iter_task_file", pid);
@@ -61,6 +64,29 @@ internal sealed class BpfRow
 
     /// <summary>A word that the iterator has itself.</summary>
     public int FromIterator(int offset) => Store(LoadHalf, Context, offset);
+
+    /// <summary>An address that the iterator has; without it there is no row.</summary>
+    public int AddressFromIterator(int offset)
+    {
+        Add(LoadWord, 3, Context, offset);
+        _toEnd.Add(_code.Count);
+        Add(JumpIfEqual, 3);
+        Add(StoreWord, FramePointer, 3, At(_next));
+        return _next++;
+    }
+
+    /// <summary>Of a set of bits, the word that has a given one.</summary>
+    /// <param name="word">Which word of the row has the address of the set.</param>
+    /// <param name="bit">Which word of the row has the bit's number.</param>
+    public int FromBits(int word, int bit)
+    {
+        Add(LoadWord, 3, FramePointer, At(word));
+        Add(LoadWord, 4, FramePointer, At(bit));
+        Add(ShiftRight, 4, constant: 6);
+        Add(ShiftLeft, 4, constant: 3);
+        Add(AddRegister, 3, 4);
+        return Read(0);
+    }
 
     /// <summary>A word of the object.</summary>
     public int FromObject(int offset)

@@ -23,6 +23,7 @@ internal sealed unsafe class KernelTypes
     // Kinds of types, include/uapi/linux/btf.h.
     private const int Int = 1, Array = 3, Struct = 4, Union = 5, Enum = 6, FunctionKind = 12, FunctionPrototype = 13, Variable = 14;
     private const int DataSection = 15, DeclarationTag = 17, Enum64 = 19;
+    private const int Typedef = 8, Volatile = 9, Const = 10, Restrict = 11, TypeTag = 18;
 
     private static readonly Lazy<KernelTypes> s_running = new(Read);
 
@@ -160,7 +161,7 @@ internal sealed unsafe class KernelTypes
     private bool TryFindMember(int type, string name, out int memberType, out int offset)
     {
         byte[] wanted = [.. Encoding.ASCII.GetBytes(name), 0];
-        int at = _types[type];
+        int at = _types[Bare(type)];
         bool hasBitFields = Number(at + 4) < 0;
         for (int i = 0; i < Count(at); i++)
         {
@@ -173,7 +174,7 @@ internal sealed unsafe class KernelTypes
                 return true;
             }
 
-            if (NameAt(member)[0] == 0 && Kind(_types[memberType]) is Struct or Union && TryFindMember(memberType, name, out int inner, out int innerOffset))
+            if (NameAt(member)[0] == 0 && Kind(_types[Bare(memberType)]) is Struct or Union && TryFindMember(memberType, name, out int inner, out int innerOffset))
             {
                 (memberType, offset) = (inner, bits / 8 + innerOffset);
                 return true;
@@ -182,6 +183,17 @@ internal sealed unsafe class KernelTypes
 
         (memberType, offset) = (0, 0);
         return false;
+    }
+
+    // The type itself behind its other names, and without const and the like.
+    private int Bare(int type)
+    {
+        while (Kind(_types[type]) is Typedef or Volatile or Const or Restrict or TypeTag)
+        {
+            type = Number(_types[type] + 8);
+        }
+
+        return type;
     }
 
     private static int Tail(int kind, int count) => kind switch

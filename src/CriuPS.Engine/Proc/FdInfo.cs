@@ -61,6 +61,10 @@ public sealed class FdInfo
     /// <summary>Lines of other kinds (terminals, tun devices, BPF, io_uring, …), as they are.</summary>
     public IReadOnlyList<OsText> OtherLines => _otherLines ?? (IReadOnlyList<OsText>)[];
 
+    /// <summary>What fdinfo would tell of a descriptor which has nothing but what all have.</summary>
+    internal static FdInfo Of(Kernel.FileStructs.Facts facts) =>
+        new() { Position = facts.Position, Flags = facts.Flags, MountId = facts.Mount, Inode = facts.Inode };
+
     /// <summary>Reads the information of a descriptor.</summary>
     /// <param name="directory">The process.</param>
     /// <param name="fd">The descriptor's number; <c>ProcFileMissing</c> if it is not open.</param>

@@ -20,12 +20,15 @@ internal sealed class DescriptorLook : IDisposable
     private readonly ProcDirectory _proc;
     private readonly ProcDirectory _self = new(Environment.ProcessId);
     private readonly SafeFileHandle _pidfd;
+    private readonly IReadOnlyDictionary<int, FileStructs.Facts>? _facts;
 
     /// <param name="proc">The process; it stays the caller's.</param>
-    public DescriptorLook(ProcDirectory proc)
+    /// <param name="facts">What the kernel's memory tells of its descriptors; null for nothing.</param>
+    public DescriptorLook(ProcDirectory proc, IReadOnlyDictionary<int, FileStructs.Facts>? facts = null)
     {
         _proc = proc;
         _pidfd = PidFd.Open(proc.Pid);
+        _facts = facts;
     }
 
     /// <summary>Looks at a descriptor; null where there is none, or none any more.</summary>
@@ -41,10 +44,11 @@ internal sealed class DescriptorLook : IDisposable
         try
         {
             // Locks are told here only: /proc/locks makes everybody on the machine wait who locks a file (fs/locks.c, locks_start).
-            FdInfo info = FdInfo.Read(_proc, fd);
+            FileStructs.Facts facts = _facts is null ? default : _facts.GetValueOrDefault(fd);
+            FdInfo info = facts.Address == 0 || facts.HasMore ? FdInfo.Read(_proc, fd) : FdInfo.Of(facts);
             return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags)
             {
-                Info = info, Owner = FileOwner.Of(file, info.Flags), SocketFamily = Family(file, status, info),
+                Info = info, Address = facts.Address, Owner = FileOwner.Of(file, info.Flags), SocketFamily = Family(file, status, info),
             };
         }
         catch (CriuException e) when (e.Id == "ProcFileMissing")

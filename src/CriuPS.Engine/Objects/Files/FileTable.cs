@@ -11,18 +11,23 @@ namespace CriuPS.Engine.Objects.Files;
 /// </summary>
 internal static class FileTable
 {
+    /// <summary>Tables with fewer numbers than this are sooner read one by one than asked for.</summary>
+    public const int ManySlots = 256;
+
     /// <summary>Reads the table of a process without touching it.</summary>
     /// <param name="proc">The process.</param>
     /// <param name="slots">How many numbers its table has room for (FDSize of /proc/PID/status).</param>
-    public static List<OpenFile> Read(ProcDirectory proc, int slots)
+    /// <param name="structs">The question to the kernel's memory, where the process stands still; null for none.</param>
+    public static List<OpenFile> Read(ProcDirectory proc, int slots, FileStructs? structs = null)
     {
-        IReadOnlyList<int> numbers = Numbers(proc, slots);
+        IReadOnlyDictionary<int, FileStructs.Facts>? facts = slots < ManySlots ? null : structs?.TryAsk(proc.Pid);
+        IReadOnlyList<int> numbers = facts is null ? Numbers(proc, slots) : [.. facts.Keys.Order()];
         if (numbers.Count == 0)
         {
             return [];
         }
 
-        using DescriptorLook look = new(proc);
+        using DescriptorLook look = new(proc, facts);
         return [.. Workers.Map(numbers, look.TryRead).OfType<OpenFile>()];
     }
 

@@ -31,6 +31,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>What fdinfo tells of it; null for files that are no descriptors.</summary>
     public FdInfo? Info { get; init; }
 
+    /// <summary>Where the open file lies in the kernel's memory; 0 where that was not asked.</summary>
+    public ulong Address { get; init; }
+
     /// <summary>Who is told when it becomes ready; null where that was not asked.</summary>
     public FileOwner.Owner? Owner { get; init; }
 

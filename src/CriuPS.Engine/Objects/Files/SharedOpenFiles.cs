@@ -4,8 +4,8 @@ using CriuPS.Engine.Objects.Ids;
 namespace CriuPS.Engine.Objects.Files;
 
 /// <summary>
-/// Which descriptors of a tree that stands still lead to one open file (struct file): dup(2), fork(2) and sockets share it. Only kcmp(2) can tell, and only those
-/// are compared that look alike; most do not.
+/// Which descriptors of a tree that stands still lead to one open file (struct file): dup(2), fork(2) and sockets share it. Where the kernel's memory was not
+/// asked, only kcmp(2) can tell, and only those are compared that look alike; most do not.
 /// </summary>
 internal sealed class SharedOpenFiles
 {
@@ -26,6 +26,11 @@ internal sealed class SharedOpenFiles
 
     private static List<(OpenFile File, OpenFile First)> FindShared(List<OpenFile> alike)
     {
+        if (alike.TrueForAll(file => file.Address != 0))
+        {
+            return [.. alike.GroupBy(file => file.Address).SelectMany(same => same.Skip(1).Select(file => (file, same.First())))];
+        }
+
         OrderedObjects<OpenFile> known = new((a, b) => Kcmp.CompareFiles(a.Pid, a.Fd, b.Pid, b.Fd));
         List<OpenFile> firsts = [];
         List<(OpenFile, OpenFile)> shared = [];
