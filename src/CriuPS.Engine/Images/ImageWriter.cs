@@ -14,7 +14,7 @@ namespace CriuPS.Engine.Images;
 /// </summary>
 public sealed class ImageWriter : IDisposable
 {
-    private const int BufferBytes = 64 << 10;
+    private const int BufferBytes = 64 << 10, HandedOver = 256;
 
     private readonly Func<SafeFileHandle> _create;
     private SafeFileHandle? _file;
@@ -22,6 +22,8 @@ public sealed class ImageWriter : IDisposable
     private int _used;
     private long _written;
     private bool _disposed;
+    private List<IRequiredFields>? _later;
+    private Task _writing = Task.CompletedTask;
 
     /// <param name="type">What kind of file; no raw one.</param>
     /// <param name="fileName">Its name, for errors.</param>
@@ -68,7 +70,14 @@ public sealed class ImageWriter : IDisposable
     public string FileName { get; }
 
     /// <summary>How many bytes the file has so far, 0 while it does not exist.</summary>
-    public long Length => _written + _used;
+    public long Length
+    {
+        get
+        {
+            Settle();
+            return _written + _used;
+        }
+    }
 
     /// <summary>Whether the set was discarded, and the file with it.</summary>
     internal bool IsAbandoned { get; private set; }
@@ -77,6 +86,49 @@ public sealed class ImageWriter : IDisposable
     /// <exception cref="ArgumentException">A required field is not set.</exception>
     /// <exception cref="CriuException">The file cannot be made or written.</exception>
     public void Write(IRequiredFields message)
+    {
+        Settle();
+        WriteNow(message);
+    }
+
+    /// <summary>
+    /// Writes an entry that nobody changes any more, where there are thousands: beside what the caller does next. What fails is told by the next call of another kind,
+    /// at last by <see cref="Dispose"/>.
+    /// </summary>
+    internal void WriteLater(IRequiredFields message)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _later ??= new List<IRequiredFields>(HandedOver);
+        _later.Add(message);
+        if (_later.Count == HandedOver)
+        {
+            List<IRequiredFields> some = _later;
+            _later = null;
+            _writing = _writing.ContinueWith(
+                before =>
+                {
+                    before.GetAwaiter().GetResult();
+                    some.ForEach(WriteNow);
+                },
+                CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    private void Settle()
+    {
+        if (!_writing.IsCompletedSuccessfully)
+        {
+            _writing.GetAwaiter().GetResult();
+        }
+
+        if (_later is { } rest)
+        {
+            _later = null;
+            rest.ForEach(WriteNow);
+        }
+    }
+
+    private void WriteNow(IRequiredFields message)
     {
         if (!message.HasRequiredFields())
         {
@@ -98,6 +150,7 @@ public sealed class ImageWriter : IDisposable
     /// <exception cref="CriuException">The file cannot be made or written.</exception>
     public void WritePayload(ReadOnlySpan<byte> bytes)
     {
+        Settle();
         if (bytes.Length <= BufferBytes)
         {
             bytes.CopyTo(Reserve(bytes.Length));
@@ -108,7 +161,11 @@ public sealed class ImageWriter : IDisposable
     }
 
     /// <summary>Writes zero bytes until a payload of <paramref name="length"/> bytes fills a multiple of <paramref name="alignment"/>.</summary>
-    public void WritePadding(long length, int alignment) => Reserve((int)(-length & (alignment - 1))).Clear();
+    public void WritePadding(long length, int alignment)
+    {
+        Settle();
+        Reserve((int)(-length & (alignment - 1))).Clear();
+    }
 
     /// <summary>
     /// Writes out everything and gives the file itself, for bytes that are moved inside the kernel (splice, sendfile, copy_file_range). Its
@@ -117,6 +174,7 @@ public sealed class ImageWriter : IDisposable
     /// <exception cref="CriuException">The file cannot be made or written.</exception>
     public SafeFileHandle Handle()
     {
+        Settle();
         _ = Reserve(0);
         Flush();
         return _file!;
@@ -134,13 +192,14 @@ public sealed class ImageWriter : IDisposable
             return;
         }
 
-        _disposed = true;
         try
         {
+            Settle();
             Flush();
         }
         finally
         {
+            _disposed = true;
             Release();
         }
     }
@@ -148,6 +207,7 @@ public sealed class ImageWriter : IDisposable
     /// <summary>Closes the file without writing what is still in the buffer: for a file that is about to be removed.</summary>
     internal void Abandon()
     {
+        ((IAsyncResult)_writing).AsyncWaitHandle.WaitOne();
         IsAbandoned = true;
         _disposed = true;
         Release();

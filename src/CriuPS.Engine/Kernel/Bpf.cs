@@ -64,6 +64,14 @@ internal static unsafe class Bpf
     /// <inheritdoc cref="Iterate(ReadOnlySpan{ulong}, int, int)"/>
     public static byte[] Iterate(SafeFileHandle program, int pid)
     {
+        using SafeFileHandle iterator = Begin(program, pid);
+        return FileRead.ToEnd(iterator);
+    }
+
+    /// <summary>Lets a program that is loaded begin; it runs as its answers are read.</summary>
+    /// <inheritdoc cref="Iterate(ReadOnlySpan{ulong}, int, int)"/>
+    public static SafeFileHandle Begin(SafeFileHandle program, int pid)
+    {
         // union bpf_iter_link_info: tid, pid, pid_fd.
         int* info = stackalloc int[4] { 0, pid, 0, 0 };
         link_create_attr link = new()
@@ -73,8 +81,7 @@ internal static unsafe class Bpf
         };
         using SafeFileHandle attached = Call(BPF_LINK_CREATE, &link, sizeof(link_create_attr), "bpf(BPF_LINK_CREATE)");
         ulong create = (uint)attached.DangerousGetHandle();
-        using SafeFileHandle iterator = Call(BPF_ITER_CREATE, &create, sizeof(ulong), "bpf(BPF_ITER_CREATE)");
-        return FileRead.ToEnd(iterator);
+        return Call(BPF_ITER_CREATE, &create, sizeof(ulong), "bpf(BPF_ITER_CREATE)");
     }
 
     /// <summary>Loads an iterator's program; the kernel looks at each of its instructions, which takes longer than to run it.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
 using Microsoft.Win32.SafeHandles;
@@ -14,6 +15,7 @@ internal sealed class BpfRow
     // struct bpf_insn: 8 bits of code, 4 of the target register, 4 of the source register, 16 of offset, 32 of a constant.
     private const byte LoadWord = 0x79, LoadHalf = 0x61, StoreWord = 0x7b, Move = 0xbf, MoveConstant = 0xb7, AddConstant = 0x07, Call = 0x85, Exit = 0x95;
     private const byte JumpIfEqual = 0x15, ShiftRight = 0x77, ShiftLeft = 0x67, AddRegister = 0x0f;
+    private const int BufferBytes = 64 << 10;
     private const int FrameSize = 512, ProbeReadKernel = 113, SequenceWrite = 127, FramePointer = 10, Context = 6, Object = 7;
 
     private readonly List<ulong> _code = [];
@@ -143,12 +145,47 @@ internal sealed class BpfRow
     public List<ulong[]> Run(SafeFileHandle program, int pid) =>
         [.. MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(program, pid)).ToArray().Chunk(_words)];
 
+    /// <summary>Takes a row.</summary>
+    /// <param name="words">Its words, which are gone afterwards.</param>
+    public delegate void RowTaker(ReadOnlySpan<ulong> words);
+
+    /// <summary>Gives the rows of all objects of a process one after the other.</summary>
+    /// <inheritdoc cref="Run(SafeFileHandle, int)"/>
+    public void Run(SafeFileHandle program, int pid, RowTaker take)
+    {
+        using SafeFileHandle rows = Bpf.Begin(program, pid);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            int size = _words * sizeof(ulong), kept = 0;
+            for (int count; (count = (int)Syscall.Check(FileRead.Read(rows, buffer.AsSpan(kept)), "read")) > 0;)
+            {
+                int length = kept + count, at = 0;
+                for (; at + size <= length; at += size)
+                {
+                    take(MemoryMarshal.Cast<byte, ulong>(buffer.AsSpan(at, size)));
+                }
+
+                buffer.AsSpan(at, kept = length - at).CopyTo(buffer);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     /// <summary>Whether the reason is that this kernel, or our privileges, do not allow such questions.</summary>
     public static bool IsUntold(CriuException e) =>
         e is KernelException { Errno: Errno.EPERM or Errno.EACCES or Errno.EINVAL or Errno.ENOSYS } || e.Id == KernelTypes.Unknown;
 
     private ulong[] Finish()
     {
+        if (_next > _words)
+        {
+            throw new InvalidOperationException($"a row of {_words} words is given {_next}");
+        }
+
         for (; _next < _words; _next++)
         {
             Add(MoveConstant, 3);

@@ -21,7 +21,7 @@ internal sealed unsafe class KernelTypes
     private const int TypeSize = 12, MemberSize = 12, MostMembers = 0xffff;
 
     // Kinds of types, include/uapi/linux/btf.h.
-    private const int Int = 1, Array = 3, Struct = 4, Union = 5, Enum = 6, FunctionKind = 12, FunctionPrototype = 13, Variable = 14;
+    private const int Int = 1, Pointer = 2, Array = 3, Struct = 4, Union = 5, Enum = 6, FunctionKind = 12, FunctionPrototype = 13, Variable = 14;
     private const int DataSection = 15, DeclarationTag = 17, Enum64 = 19;
     private const int Typedef = 8, Volatile = 9, Const = 10, Restrict = 11, TypeTag = 18;
 
@@ -140,6 +140,10 @@ internal sealed unsafe class KernelTypes
 
         return offset;
     }
+
+    /// <summary>Whether a member of a structure is a pointer; false where it has none of that name.</summary>
+    public bool IsPointer(string structure, string member) =>
+        TryFindMember(Find(Struct, structure), member, out int type, out _) && Kind(_types[Bare(type)]) == Pointer;
 
     // Each name is there once (tools/lib/bpf, btf__dedup): types are compared by where theirs is.
     private int Find(int kind, string name)

@@ -65,6 +65,16 @@ public sealed class FdInfo
     internal static FdInfo Of(Kernel.FileStructs.Facts facts) =>
         new() { Position = facts.Position, Flags = facts.Flags, MountId = facts.Mount, Inode = facts.Inode };
 
+    /// <summary>What it would tell of an eventfd, after it has told it of another one.</summary>
+    internal static FdInfo Of(Kernel.FileStructs.Facts facts, EventFdState other)
+    {
+        const uint SemaphoreFlag = 1;
+        bool? semaphore = other.Semaphore is null ? null : (facts.Event.Flags & SemaphoreFlag) != 0;
+        FdInfo info = Of(facts);
+        info.EventFd = new EventFdState(facts.Event.Count, other.Id is null ? null : facts.Event.Id, semaphore);
+        return info;
+    }
+
     /// <summary>Reads the information of a descriptor.</summary>
     /// <param name="directory">The process.</param>
     /// <param name="fd">The descriptor's number; <c>ProcFileMissing</c> if it is not open.</param>

@@ -22,6 +22,9 @@ internal sealed class DescriptorLook : IDisposable
     private readonly SafeFileHandle _pidfd;
     private readonly IReadOnlyDictionary<int, FileStructs.Facts>? _facts;
 
+    // What eventfds have in common, as soon as fdinfo has told that one of them is one.
+    private (ulong Operations, EventFdState State)? _eventKind;
+
     /// <param name="proc">The process; it stays the caller's.</param>
     /// <param name="facts">What the kernel's memory tells of its descriptors; null for nothing.</param>
     public DescriptorLook(ProcDirectory proc, IReadOnlyDictionary<int, FileStructs.Facts>? facts = null)
@@ -45,11 +48,14 @@ internal sealed class DescriptorLook : IDisposable
         {
             // Locks are told here only: /proc/locks makes everybody on the machine wait who locks a file (fs/locks.c, locks_start).
             FileStructs.Facts facts = _facts is null ? default : _facts.GetValueOrDefault(fd);
-            FdInfo info = facts.Address == 0 || facts.HasMore ? FdInfo.Read(_proc, fd) : FdInfo.Of(facts);
-            return new OpenFile(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags)
+            FdInfo info = InfoOf(fd, facts);
+            OpenFile look = new(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags)
             {
-                Info = info, Address = facts.Address, Owner = FileOwner.Of(file, info.Flags), SocketFamily = Family(file, status, info),
+                Info = info, Address = facts.Address, SocketFamily = Family(file, status, info),
+                Owner = facts.Address == 0 || facts.MayHaveOwner ? FileOwner.Of(file, info.Flags) : default,
             };
+            look.Name = look.Link.StartsWith("/"u8) ? LostName.Look(look) : null;
+            return look;
         }
         catch (CriuException e) when (e.Id == "ProcFileMissing")
         {
@@ -62,6 +68,38 @@ internal sealed class DescriptorLook : IDisposable
     {
         _pidfd.Dispose();
         _self.Dispose();
+    }
+
+    private FdInfo InfoOf(int fd, in FileStructs.Facts facts)
+    {
+        if (facts.Address == 0 || facts.MayHaveLocks)
+        {
+            return FdInfo.Read(_proc, fd);
+        }
+
+        if (!facts.ShowsMore)
+        {
+            return FdInfo.Of(facts);
+        }
+
+        lock (_self)
+        {
+            if (_eventKind is { } known && known.Operations == facts.Operations)
+            {
+                return FdInfo.Of(facts, known.State);
+            }
+        }
+
+        FdInfo info = FdInfo.Read(_proc, fd);
+        if (info.EventFd is { } state)
+        {
+            lock (_self)
+            {
+                _eventKind = (facts.Operations, state);
+            }
+        }
+
+        return info;
     }
 
     private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) => (status.st_mode & FileStatus.S_IFMT) switch

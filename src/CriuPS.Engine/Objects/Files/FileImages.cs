@@ -19,7 +19,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// <param name="cancellation">Ends the copying of content.</param>
 internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles shared, DumpOptions options, CancellationToken cancellation)
 {
-    private readonly Dictionary<OpenFile, uint> _open = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<OpenFile, uint> _open = new(tree.All.Count, ReferenceEqualityComparer.Instance);
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name, int Flags), uint> _named = [];
     private readonly Dictionary<(ulong Device, ulong Inode, OsText Name), uint[]> _buildIds = [];
     private readonly HashSet<ulong> _pipes = [];
@@ -106,7 +106,8 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles s
         return id;
     }
 
-    public void Write(FileEntry entry) => _files.Write(entry);
+    /// <summary>Writes an entry, which is not changed any more.</summary>
+    public void Write(FileEntry entry) => _files.WriteLater(entry);
 
     /// <summary>The build id of a file, which is looked for once, however often the file is open.</summary>
     public uint[] BuildIdOf(OpenFile file, Func<OpenFile, uint[]> find)

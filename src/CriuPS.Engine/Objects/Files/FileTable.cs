@@ -63,12 +63,12 @@ internal static class FileTable
 
             IFileKind? kind = FileKinds.Find(file);
             uint id = images.Save(file, kind, pidfd, out bool isNew);
-            if (isNew)
+            if (isNew && file.HasLock)
             {
                 first.Add(file);
             }
 
-            descriptors.Write(new FdinfoEntry
+            descriptors.WriteLater(new FdinfoEntry
             {
                 Id = id, Fd = (uint)file.Fd, Type = replaced ? FdTypes.Reg : kind!.Type, Flags = file.CloseOnExec ? (uint)Fcntl.FD_CLOEXEC : 0,
             });

@@ -34,8 +34,11 @@ internal static class LostName
     /// <summary>Whether the kernel's text leaves it open that the name is lost; without a system call.</summary>
     public static bool MayBe(OpenFile file) => file.IsDeleted || file.Link.EndsWith(Suffix);
 
+    /// <summary>Where the name led when it was looked at first.</summary>
+    public static NameState Of(OpenFile file) => file.Name ??= Look(file);
+
     /// <summary>Looks where the name leads.</summary>
-    public static NameState Of(OpenFile file)
+    public static NameState Look(OpenFile file)
     {
         if (ProcfsFile.IsIn(file.Link.Bytes))
         {

@@ -34,6 +34,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>Where the open file lies in the kernel's memory; 0 where that was not asked.</summary>
     public ulong Address { get; init; }
 
+    /// <summary>How it stands with its name; null where nobody has looked yet.</summary>
+    public NameState? Name { get; set; }
+
     /// <summary>Who is told when it becomes ready; null where that was not asked.</summary>
     public FileOwner.Owner? Owner { get; init; }
 
