@@ -16,6 +16,9 @@ namespace CriuPS.Engine.Dump;
 /// <param name="events">Told what happens, on the operation's thread; may be null.</param>
 public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? events = null)
 {
+    // While a process is dumped we hold its directory, itself, its pages and its socket.
+    private const int DescriptorsOfEach = 4;
+
     /// <summary>Lists everything in the tree that stops a dump, without touching it.</summary>
     /// <exception cref="CriuException">The process does not exist or cannot be looked at.</exception>
     public IReadOnlyList<Refusal> Preflight(CancellationToken cancellation = default)
@@ -40,6 +43,7 @@ public sealed class DumpOperation(DumpOptions options, Action<OperationEvent>? e
         cancellation.ThrowIfCancellationRequested();
         TreeInspection glance = TreeInspection.Glance(options);
         questions.ExpectFiles(glance.LargestTable);
+        DescriptorTable.Expect(glance.Processes.Count * DescriptorsOfEach);
         if (glance.IsDoubtful && TreeInspection.LookAtRunning(options) is { Count: > 0 } refusals)
         {
             throw new RefusedException(refusals);

@@ -14,7 +14,10 @@ internal static unsafe class EventFiles
     /// <summary>Which number the next watch gets (include/uapi/linux/inotify.h).</summary>
     public const int INOTIFY_IOC_SETNEXTWD = 0x40044900;
 
-    private const int TFD_IOC_SET_TICKS = 0x40085400, FIONREAD = 0x541b;
+    /// <summary>How often a timer has expired that nobody has read (since Linux 3.17, CONFIG_CHECKPOINT_RESTORE).</summary>
+    public const int TFD_IOC_SET_TICKS = 0x40085400;
+
+    private const int FIONREAD = 0x541b;
 
     public static SafeFileHandle EventFd(ulong counter, int flags)
     {

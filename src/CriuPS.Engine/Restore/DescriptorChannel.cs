@@ -53,6 +53,9 @@ internal sealed class DescriptorChannel : IDisposable
         }
     }
 
+    /// <summary>The number of the newborn's end.</summary>
+    public int Number => _far;
+
     /// <summary>The same channel for another process that has the same descriptor table.</summary>
     public DescriptorChannel For(RemoteBatch batch) => new(batch, _underway, _far) { _near = _near };
 

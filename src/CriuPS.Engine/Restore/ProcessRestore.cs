@@ -22,6 +22,8 @@ internal sealed class ProcessRestore : IDisposable
     private readonly Dictionary<uint, CriupsThreadEntry> _extras;
     private readonly List<(Tracee Task, TaskRestore Restore, RemoteBatch Batch)> _tasks = [];
     private readonly List<RemoteDescriptor> _sent = [];
+    private SelfMadeFiles? _selfMade;
+    private IReadOnlyList<FdinfoEntry> _others = [];
     private int _placed;
     private TaskRegisters? _leaderRegisters;
     private byte[]? _threadRegisters;
@@ -98,6 +100,24 @@ internal sealed class ProcessRestore : IDisposable
         program.Add("close", SyscallNumber.close, numbers[1]);
     }
 
+    /// <summary>Lets it make those of its files that it can make by itself; <see cref="FinishOwnFiles"/> comes when that has run.</summary>
+    public void MakeOwnFiles(TreeFileOpening opening)
+    {
+        if (_ownsChannel)
+        {
+            bool hasOurRoot = _saved.File(_saved.Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8);
+            _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, hasOurRoot);
+            _others = _selfMade.Add();
+        }
+    }
+
+    /// <summary>Adds what is left to do with them.</summary>
+    public void FinishOwnFiles()
+    {
+        _selfMade?.Finish();
+        _selfMade = null;
+    }
+
     /// <summary>Puts the descriptors in their places that it has received, and opens and sends the next ones, as many as one message takes.</summary>
     /// <returns>Whether there is more to do when it has run.</returns>
     public bool RestoreFiles(TreeFileOpening opening)
@@ -107,7 +127,7 @@ internal sealed class ProcessRestore : IDisposable
             return false;
         }
 
-        IReadOnlyList<FdinfoEntry> all = _saved.Descriptors;
+        IReadOnlyList<FdinfoEntry> all = _others;
         _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, IsClosedOnExec(d)))]);
         _placed += _sent.Count;
         _sent.Clear();

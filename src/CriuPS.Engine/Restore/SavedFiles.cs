@@ -42,6 +42,8 @@ internal sealed class SavedFiles : IDisposable
                 Opening.ExpectEnd(pipe.PipeId);
             }
         }
+
+        Kernel.DescriptorTable.Expect(_files.Count);
     }
 
     /// <summary>The locks on them, by the process that took them.</summary>

@@ -12,6 +12,9 @@ internal sealed class SavedTree : IDisposable
 {
     private const uint LargestPid = 1 << 22;
 
+    // While a process is restored we hold its pages and the socket to it.
+    private const int DescriptorsOfEach = 3;
+
     private readonly List<FamilyMember> _members = [];
     private readonly Dictionary<int, SavedProcess> _processes = [];
     private readonly Dictionary<int, SavedZombie> _zombies = [];
@@ -60,6 +63,7 @@ internal sealed class SavedTree : IDisposable
         {
             List<PstreeEntry> entries = [.. images.ReadAll<PstreeEntry>(ImageType.PsTree)];
             tree.ValidateNumbers(entries);
+            DescriptorTable.Expect(entries.Count * DescriptorsOfEach);
             tree.Files.Opening.Numbers = new HashSet<int>(entries.SelectMany(e => e.Threads.Append(e.Pid)).Select(n => (int)n));
             foreach ((PstreeEntry entry, (CoreEntry leader, SavedProcess? process)) in entries.Zip(tree.ReadAll(entries)))
             {
@@ -212,6 +216,7 @@ internal sealed class SavedTree : IDisposable
 
         Clocks = TimeNamespace.ClocksFor(Images, inventory, root.Ids, root.Extra?.BootId, out bool own);
         HasOwnTime = own;
+        Files.Opening.HasOtherClocks = Clocks is not null;
     }
 
     private static readonly (string Name, Func<TaskKobjIdsEntry, uint> Id)[] s_namespaces =

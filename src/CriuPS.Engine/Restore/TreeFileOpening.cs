@@ -13,6 +13,7 @@ internal sealed class TreeFileOpening : IDisposable
     private readonly Dictionary<uint, int> _users = [];
     private readonly Dictionary<uint, SafeFileHandle> _open = [];
     private readonly HashSet<uint> _settled = [];
+    private readonly HashSet<uint> _travellers = [];
     private readonly bool _opensAhead;
     private Task? _ahead;
 
@@ -29,6 +30,7 @@ internal sealed class TreeFileOpening : IDisposable
 
         if (!files.Opening.Sockets.IsEmpty)
         {
+            _travellers = [.. files.Opening.Sockets.Travellers];
             files.Opening.Sockets.Make(id => Open(id, "the queue of a socket"));
         }
     }
@@ -54,6 +56,16 @@ internal sealed class TreeFileOpening : IDisposable
 
         return files;
     }
+
+    /// <summary>The file of a descriptor that nobody else has, and that must be as it was; null for every other.</summary>
+    public FileEntry? OwnFileOf(FdinfoEntry descriptor)
+    {
+        FileEntry file = _files[descriptor];
+        return _users[descriptor.Id] == 1 && !_travellers.Contains(descriptor.Id) && !_files.Opening.Inherited.Replaces(file) ? file : null;
+    }
+
+    /// <summary>What the files share.</summary>
+    public FileOpening Shared => _files.Opening;
 
     private SafeFileHandle Open(FdinfoEntry descriptor) => Known(descriptor.Id) ?? Open(_files[descriptor]);
 

@@ -249,6 +249,8 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         foreach (ProcessRestore[] some in Groups(Processes))
         {
             InStep(some, process => process.RestoreDirectories());
+            InStep(some, process => process.MakeOwnFiles(opening));
+            Array.ForEach(some, process => process.FinishOwnFiles());
             for (bool more = true; more;)
             {
                 more = false;

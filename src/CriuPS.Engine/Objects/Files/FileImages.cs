@@ -327,6 +327,12 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     /// <summary>Counts an open end of a pipe that will be opened.</summary>
     public void ExpectEnd(uint pipe) => _ends[pipe] = _ends.GetValueOrDefault(pipe) + 1;
 
+    /// <summary>How many open files are ends of a pipe.</summary>
+    public int EndsOf(uint pipe) => _ends.GetValueOrDefault(pipe);
+
+    /// <summary>Whether the tree has other clocks than this process.</summary>
+    public bool HasOtherClocks { get; set; }
+
     /// <summary>An end has been opened: a pipe whose ends all are is nothing to keep, and there may be more than we can hold.</summary>
     public void EndIsOpen(uint pipe)
     {

@@ -74,10 +74,8 @@ internal sealed class PipeFile : IFileKind
     {
         (SafeFileHandle read, SafeFileHandle write) = opening.Pipe(saved.PipeId, () => Make(saved.PipeId, opening));
         int mode = (int)saved.Flags & Fcntl.O_ACCMODE;
-        bool own = mode != Fcntl.O_RDWR && ((int)saved.Flags & Fcntl.LargeFile) == 0;
-        if (own && opening.TakeEnd(saved.PipeId, mode))
+        if (PipePair.IsOwnEnd(saved) && opening.TakeEnd(saved.PipeId, mode))
         {
-            // open(2) marks files as large (O_LARGEFILE) and pipe(2) does not: what is not marked is the pipe's own end.
             SafeFileHandle end = mode == Fcntl.O_RDONLY ? read : write;
             Fcntl.Control(end, Fcntl.F_SETFL, (int)saved.Flags & (Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_APPEND));
             return new SafeFileHandle(Fcntl.Control(end, Fcntl.F_DUPFD_CLOEXEC), ownsHandle: true);

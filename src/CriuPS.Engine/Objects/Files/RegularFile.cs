@@ -1,3 +1,4 @@
+using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Options;
@@ -11,9 +12,13 @@ namespace CriuPS.Engine.Objects.Files;
 /// in struct file; /proc/PID/fd and fdinfo tell them. It is opened by its path with the same flags and sought to its position; kind, size
 /// and, of an ELF file, the build id must be what they were.
 /// </summary>
-internal sealed class RegularFile : IFileKind
+internal sealed class RegularFile : IFileKind, ISelfMade
 {
     private const uint AllMayReadAndWrite = 0x1b6;
+
+    private const int LongestName = 4096;
+
+    private const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
 
     private const uint MemoryMajor = 1, MiscellaneousMajor = 10, KernelLogMinor = 11;
     private const int ToRead = Fcntl.O_RDONLY | Fcntl.O_NOCTTY | Fcntl.O_NONBLOCK;
@@ -158,10 +163,37 @@ internal sealed class RegularFile : IFileKind
     public SafeFileHandle Open(FileEntry entry, FileOpening opening) =>
         ProcfsFile.IsOfOneObject(entry.Reg.Name.Span) ? OpenAt.Open("/dev/null", Fcntl.O_RDONLY) : Open(entry.Reg, (int)entry.Reg.Flags, opening);
 
+    // What has a name and is opened by that alone; to open other kinds may wait, or do something.
+    public bool CanBeSelfMade(FileEntry entry, FileOpening opening)
+    {
+        RegFileEntry saved = entry.Reg;
+        uint kind = saved.HasMode ? saved.Mode & FileStatus.S_IFMT : 0;
+        return kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFCHR && !saved.Ext && saved.Name.Span.StartsWith("/"u8)
+            && saved.Name.Length < LongestName && ((int)saved.Flags & Fcntl.O_TMPFILE) != Fcntl.O_TMPFILE
+            && !ProcfsFile.IsIn(saved.Name.Span) && !opening.Remaps.Has(saved) && opening.Remaps.EndedProcess(saved.Id) == 0;
+    }
+
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch)
+    {
+        RegFileEntry saved = entry.Reg;
+        SyscallProgram program = batch.Room(2, saved.Name.Length + sizeof(ulong));
+        ulong name = program.Put(CString.From(saved.Name.Span));
+        int flags = ((int)saved.Flags & ~OnlyAtCreation) | Fcntl.O_NOCTTY | (closeOnExec ? Fcntl.O_CLOEXEC : 0);
+        program.Add(new OpenOfName(saved), SyscallNumber.openat, OpenAt.AT_FDCWD, name, flags, 0);
+        if (saved.Pos != 0 && (flags & Fcntl.O_PATH) == 0)
+        {
+            program.Add("lseek", SyscallNumber.lseek, number, (long)saved.Pos, Fcntl.SEEK_SET);
+        }
+    }
+
+    private sealed record OpenOfName(RegFileEntry Saved)
+    {
+        public override string ToString() => $"open({Display(Saved)}, 0x{Saved.Flags:x})";
+    }
+
     /// <summary>Opens the file of an entry with given flags.</summary>
     public static SafeFileHandle Open(RegFileEntry saved, int flags, FileOpening opening)
     {
-        const int OnlyAtCreation = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC;
         int errno = 0;
         if (opening.Remaps.EndedProcess(saved.Id) is not 0 and int ended)
         {

@@ -1,3 +1,4 @@
+using CriuPS.Engine.Compel;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Proc;
@@ -9,7 +10,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// A timer that is read like a file (timerfd_create(2), struct timerfd_ctx). fdinfo tells clock, unread expirations, how it was set, the time that is left and the
 /// interval (since Linux 3.17). timerfd_settime(2) starts it again with what was left, and TFD_IOC_SET_TICKS puts back what nobody has read.
 /// </summary>
-internal sealed class TimerFile : IFileKind
+internal sealed class TimerFile : IFileKind, ISelfMade
 {
     private const long NanosecondsPerSecond = 1_000_000_000;
 
@@ -60,6 +61,42 @@ internal sealed class TimerFile : IFileKind
     {
         TimerfdEntry saved = entry.Tfd;
         SafeFileHandle timer = EventFiles.TimerFd((int)saved.Clockid, (int)saved.Flags & Fcntl.O_NONBLOCK);
+        if (TimeToSet(saved) is { } time)
+        {
+            EventFiles.SetTime(timer, (int)saved.SettimeFlags, time);
+        }
+
+        if (saved.Ticks != 0)
+        {
+            EventFiles.SetTicks(timer, saved.Ticks);
+        }
+
+        return timer;
+    }
+
+    // What is set by our clock must run by it.
+    public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => !opening.HasOtherClocks;
+
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch)
+    {
+        TimerfdEntry saved = entry.Tfd;
+        SyscallProgram program = batch.Room(3, System.Runtime.CompilerServices.Unsafe.SizeOf<PosixTimerCalls.itimerspec>() + sizeof(ulong));
+        int flags = ((int)saved.Flags & Fcntl.O_NONBLOCK) | (closeOnExec ? Fcntl.O_CLOEXEC : 0);
+        program.Add("timerfd_create", SyscallNumber.timerfd_create, (int)saved.Clockid, flags);
+        if (TimeToSet(saved) is { } time)
+        {
+            program.Add("timerfd_settime", SyscallNumber.timerfd_settime, number, (int)saved.SettimeFlags, program.Put(time), 0);
+        }
+
+        if (saved.Ticks != 0)
+        {
+            program.Add("ioctl(TFD_IOC_SET_TICKS)", SyscallNumber.ioctl, number, EventFiles.TFD_IOC_SET_TICKS, program.Put(saved.Ticks));
+        }
+    }
+
+    // Null for a timer that was never set.
+    private static PosixTimerCalls.itimerspec? TimeToSet(TimerfdEntry saved)
+    {
         PosixTimerCalls.itimerspec time = new()
         {
             it_value = new timespec { tv_sec = (long)saved.Vsec, tv_nsec = (long)saved.Vnsec },
@@ -71,17 +108,7 @@ internal sealed class TimerFile : IFileKind
             time.it_value = Sum(PosixTimerCalls.ClockGetTime((int)saved.Clockid), time.it_value);
         }
 
-        if (armed || (saved.Isec | saved.Insec) != 0)
-        {
-            EventFiles.SetTime(timer, (int)saved.SettimeFlags, time);
-        }
-
-        if (saved.Ticks != 0)
-        {
-            EventFiles.SetTicks(timer, saved.Ticks);
-        }
-
-        return timer;
+        return armed || (saved.Isec | saved.Insec) != 0 ? time : null;
     }
 
     private static timespec Sum(timespec now, timespec left)
