@@ -23,11 +23,22 @@ internal sealed record InheritedState
     /// <summary>What prctl(PR_GET_SPECULATION_CTRL) tells of each kind, its error too.</summary>
     public required IReadOnlyList<long> Speculation { get; init; }
 
+    /// <summary>Which memory goes into a core file; null where the kernel makes none.</summary>
+    public required uint? CoreDumpFilter { get; init; }
+
+    /// <summary>How willingly the kernel ends it when memory runs out.</summary>
+    public required int OomScore { get; init; }
+
+    /// <summary>Whether somebody else has logged in for a process of the tree, as far as the kernel keeps that.</summary>
+    public required bool LoginUidsDiffer { get; init; }
+
     /// <summary>Asks for those of the calling thread.</summary>
     /// <param name="newborn">A newborn of it.</param>
-    public static InheritedState Of(ProcDirectory newborn) => new()
+    /// <param name="logins">Who has logged in for the processes that shall be restored.</param>
+    public static InheritedState Of(ProcDirectory newborn, IEnumerable<uint> logins) => new()
     {
         Limits = ProcLimits.Read(newborn), Scheduling = SchedAttr.Of(0), Processors = Affinity.Of(0), IoPriority = Tasks.IoPriority.OfCaller(),
-        Speculation = SpeculationControl.OfCaller(),
+        Speculation = SpeculationControl.OfCaller(), CoreDumpFilter = Memory.CoreDumpFilter.Read(newborn),
+        OomScore = ProcAttributes.ReadOomScoreAdjustment(newborn), LoginUidsDiffer = ProcAttributes.ReadLoginUid(newborn) is { } login && logins.Any(other => other != login),
     };
 }

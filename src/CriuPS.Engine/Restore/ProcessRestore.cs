@@ -83,12 +83,20 @@ internal sealed class ProcessRestore : IDisposable
             return;
         }
 
+        if (_saved.WorkingDirectoryName is { } name)
+        {
+            SyscallProgram some = _batch.Room(2, name.Length + sizeof(ulong));
+            some.Add("chdir", SyscallNumber.chdir, some.Put(CString.From(name.Span)));
+            some.Add("umask", SyscallNumber.umask, (long)_saved.Fs.Umask);
+            return;
+        }
+
         using SafeFileHandle root = _saved.OpenNamed(_saved.Fs.RootId, "the root", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
         using SafeFileHandle cwd = _saved.OpenNamed(_saved.Fs.CwdId, "the directory", Fcntl.O_PATH | Fcntl.O_DIRECTORY);
         RemoteDescriptor[] numbers = _channel.Send([root, cwd]);
         SyscallProgram program = _batch.Room(6, 16);
         ulong here = program.Put("/\0."u8);
-        if (!_saved.File(_saved.Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8))
+        if (!_saved.HasOurRoot)
         {
             program.Add("fchdir to the root", SyscallNumber.fchdir, numbers[0]);
             program.Add("chroot", SyscallNumber.chroot, here + 2);
@@ -105,8 +113,7 @@ internal sealed class ProcessRestore : IDisposable
     {
         if (_ownsChannel)
         {
-            bool hasOurRoot = _saved.File(_saved.Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8);
-            _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, hasOurRoot);
+            _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, _saved.HasOurRoot);
             _others = _selfMade.Add();
         }
     }

@@ -58,13 +58,7 @@ internal sealed class RestoreSite
         List<Vma> own = ProcMaps.Read(proc);
         Vdso vdso = new(own);
         byte[] code = vdso.ReadCode(root.Pid);
-        foreach (SavedProcess process in tree.Processes)
-        {
-            if (!process.IsCompat)
-            {
-                vdso.Validate(code, process.Mm.Vmas, process.ReadMemory);
-            }
-        }
+        Workers.Each([.. tree.Processes.Where(p => !p.IsCompat)], process => vdso.Validate(code, process.Mm.Vmas, process.ReadMemory));
 
         // The list of a task's groups and a filter of its system calls may not fit into the usual room.
         int filter = tree.Processes.SelectMany(p => p.Filters).SelectMany(f => f).Select(f => f.Filter.Length).DefaultIfEmpty().Max();
@@ -79,7 +73,8 @@ internal sealed class RestoreSite
             [.. own.Select(v => (v.Start, v.End)), .. used, .. rings], Arena.SizeFor(dataSize) + vdso.Size, tracer.Architecture,
             tree.Processes.Any(p => p.IsCompat));
         Arena arena = Arena.CreateAsync(root, Newborn.SyscallAt(tracer.Architecture), dataSize, hole).Result;
-        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Inherited = InheritedState.Of(proc) };
+        IEnumerable<uint> logins = tree.Processes.Select(p => p.LeaderCore.Tc).Where(core => core.HasLoginuid).Select(core => core.Loginuid);
+        return new RestoreSite(tracer, arena, vdso, rooms) { ExtendedState = extended, Inherited = InheritedState.Of(proc, logins) };
     }
 
     /// <summary>Collects system calls for a process.</summary>

@@ -63,12 +63,13 @@ internal sealed class SavedFiles : IDisposable
     /// <summary>Notes if the file cannot be had as it was; <see cref="ThrowMismatches"/> fails for all of them.</summary>
     /// <param name="id">The id.</param>
     /// <param name="pid">The process that needs it.</param>
-    /// <param name="user">What of the process needs it.</param>
-    public void Validate(uint id, int pid, string user)
+    /// <param name="user">What of the process needs it, for errors.</param>
+    public void Validate(uint id, int pid, Func<string> user)
     {
-        if (Mismatch(this[id, user], () => user) is { } reason)
+        FileEntry entry = _files.GetValueOrDefault(id) ?? throw Lacking(id, user());
+        if (Mismatch(entry, user) is { } reason)
         {
-            _mismatches.Add((pid, user, reason));
+            _mismatches.Add((pid, user(), reason));
         }
     }
 
@@ -98,7 +99,7 @@ internal sealed class SavedFiles : IDisposable
     {
         foreach (uint id in Opening.Sockets.IsEmpty ? [] : Opening.Sockets.Travellers)
         {
-            Validate(id, pid, "the queue of a socket");
+            Validate(id, pid, () => "the queue of a socket");
         }
     }
 

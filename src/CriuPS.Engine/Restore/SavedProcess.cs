@@ -2,6 +2,7 @@ using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Credentials;
+using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Objects.Memory;
 
 namespace CriuPS.Engine.Restore;
@@ -105,6 +106,13 @@ internal sealed class SavedProcess : IDisposable
     public Microsoft.Win32.SafeHandles.SafeFileHandle OpenNamed(uint id, string user, int flags) =>
         MappedFile.Open(_files[id, user], flags, _files.Opening);
 
+    /// <summary>Whether its root directory is ours: its names lead it where they lead us.</summary>
+    public bool HasOurRoot => File(Fs.RootId, "the root").Reg.Name.Span.SequenceEqual("/"u8);
+
+    /// <summary>The name that leads it to its working directory; null where no name does.</summary>
+    public Google.Protobuf.ByteString? WorkingDirectoryName =>
+        HasOurRoot && File(Fs.CwdId, "the directory").Reg is { } cwd && RegularFile.HasPlainName(cwd, _files.Opening) ? cwd.Name : null;
+
     /// <summary>Whether two processes run the same file.</summary>
     public bool RunsTheSameAs(SavedProcess other)
     {
@@ -142,9 +150,9 @@ internal sealed class SavedProcess : IDisposable
             _files.Validate(descriptor, Pid);
         }
 
-        _files.Validate(Mm.ExeFileId, Pid, "the executable");
-        _files.Validate(Fs.CwdId, Pid, "the working directory");
-        _files.Validate(Fs.RootId, Pid, "the root directory");
+        _files.Validate(Mm.ExeFileId, Pid, () => "the executable");
+        _files.Validate(Fs.CwdId, Pid, () => "the working directory");
+        _files.Validate(Fs.RootId, Pid, () => "the root directory");
         if (Extra?.SessionKeyring is { } keyring && !SessionKeyring.IsSound(keyring))
         {
             throw new ImageException(ImageException.MalformedEntry, $"criups-process-{Pid}", 0, "its session keyring is impossible");
@@ -176,13 +184,10 @@ internal sealed class SavedProcess : IDisposable
 
     }
 
-    private void Unsupported(bool found, string what)
-    {
-        if (found)
-        {
-            throw new CriuException("ObjectNotSupported", CriuErrorKind.NotSupported, $"process {Pid} was dumped with {what}, which are not supported yet");
-        }
-    }
+    private CriuException Unsupported(string what) =>
+        new("ObjectNotSupported", CriuErrorKind.NotSupported, $"process {Pid} was dumped with {what}, which are not supported yet");
+
+    private static string NameOf(VmaEntry entry) => $"mapping {entry.Start:x}-{entry.End:x}";
 
     private void ValidateMappings()
     {
@@ -194,20 +199,24 @@ internal sealed class SavedProcess : IDisposable
             VmaStatus status = (VmaStatus)entry.Status;
             if (entry.Start < last || entry.End <= entry.Start || entry.Start % Kernel.Memory.PageSize != 0)
             {
-                throw Broken(_images, $"mm-{Pid}.img", $"mapping {entry.Start:x}-{entry.End:x} is out of order");
+                throw Broken(_images, $"mm-{Pid}.img", $"{NameOf(entry)} is out of order");
             }
 
-            Unsupported((status & ~Supported) != 0, $"mapping {entry.Start:x}-{entry.End:x} of kind {status & ~Supported}: such mappings");
+            if ((status & ~Supported) != 0)
+            {
+                throw Unsupported($"{NameOf(entry)} of kind {status & ~Supported}: such mappings");
+            }
+
             last = entry.End;
             if (AioRing.Is(entry) && !Mm.Aios.Any(ring => ring.Id == entry.Start && ring.RingLen == entry.End - entry.Start))
             {
-                throw Broken(_images, $"mm-{Pid}.img", $"mapping {entry.Start:x}-{entry.End:x} is a ring of io_setup that is not described");
+                throw Broken(_images, $"mm-{Pid}.img", $"{NameOf(entry)} is a ring of io_setup that is not described");
             }
 
             ValidateHuge(entry);
             if ((status & (VmaStatus.FilePrivate | VmaStatus.FileShared)) != 0)
             {
-                _files.Validate((uint)entry.Shmid, Pid, $"mapping {entry.Start:x}-{entry.End:x}");
+                _files.Validate((uint)entry.Shmid, Pid, () => NameOf(entry));
             }
             else if ((status & VmaStatus.AnonymousShared) != 0)
             {

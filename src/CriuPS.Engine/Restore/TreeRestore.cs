@@ -248,8 +248,11 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
             saved.Files, [.. Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors)]);
         foreach (ProcessRestore[] some in Groups(Processes))
         {
-            InStep(some, process => process.RestoreDirectories());
-            InStep(some, process => process.MakeOwnFiles(opening));
+            InStep(some, process =>
+            {
+                process.RestoreDirectories();
+                process.MakeOwnFiles(opening);
+            });
             Array.ForEach(some, process => process.FinishOwnFiles());
             for (bool more = true; more;)
             {

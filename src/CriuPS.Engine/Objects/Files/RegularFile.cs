@@ -168,10 +168,14 @@ internal sealed class RegularFile : IFileKind, ISelfMade
     {
         RegFileEntry saved = entry.Reg;
         uint kind = saved.HasMode ? saved.Mode & FileStatus.S_IFMT : 0;
-        return kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFCHR && !saved.Ext && saved.Name.Span.StartsWith("/"u8)
-            && saved.Name.Length < LongestName && ((int)saved.Flags & Fcntl.O_TMPFILE) != Fcntl.O_TMPFILE
-            && !ProcfsFile.IsIn(saved.Name.Span) && !opening.Remaps.Has(saved) && opening.Remaps.EndedProcess(saved.Id) == 0;
+        return kind is FileStatus.S_IFREG or FileStatus.S_IFDIR or FileStatus.S_IFCHR && HasPlainName(saved, opening)
+            && ((int)saved.Flags & Fcntl.O_TMPFILE) != Fcntl.O_TMPFILE;
     }
+
+    /// <summary>Whether its name is all that leads to a file.</summary>
+    public static bool HasPlainName(RegFileEntry saved, FileOpening opening) =>
+        !saved.Ext && saved.Name.Span.StartsWith("/"u8) && saved.Name.Length < LongestName && !ProcfsFile.IsIn(saved.Name.Span)
+        && !opening.Remaps.Has(saved) && opening.Remaps.EndedProcess(saved.Id) == 0;
 
     public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch)
     {

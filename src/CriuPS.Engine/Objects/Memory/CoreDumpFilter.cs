@@ -22,19 +22,14 @@ internal sealed class CoreDumpFilter : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (restore is not { IsLeader: true, ProcessExtra: { HasCoredumpFilter: true } extra })
-        {
-            return;
-        }
-
-        using ProcDirectory proc = new(restore.Pid);
-        if (Read(proc) != extra.CoredumpFilter)
+        if (restore is { IsLeader: true, ProcessExtra: { HasCoredumpFilter: true } extra } && extra.CoredumpFilter != restore.Inherited.CoreDumpFilter)
         {
             ProcSetting.Write(restore.Pid, File, $"0x{extra.CoredumpFilter:x}");
         }
     }
 
-    private static uint? Read(ProcDirectory proc)
+    /// <summary>That of a process; null where the kernel has none, or the process no memory.</summary>
+    public static uint? Read(ProcDirectory proc)
     {
         try
         {

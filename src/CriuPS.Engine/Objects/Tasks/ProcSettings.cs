@@ -63,7 +63,7 @@ internal sealed class OomScore : ITaskState
 
     public void Restore(TaskRestore restore)
     {
-        if (restore.IsLeader && restore.Core.Tc.HasOomScoreAdj)
+        if (restore.IsLeader && restore.Core.Tc.HasOomScoreAdj && restore.Core.Tc.OomScoreAdj != restore.Inherited.OomScore)
         {
             ProcSetting.Write(restore.Pid, "oom_score_adj", restore.Core.Tc.OomScoreAdj.ToString(CultureInfo.InvariantCulture));
         }
@@ -87,8 +87,9 @@ internal sealed class LoginUid : ITaskState
 
     public void RestoreEarly(TaskRestore restore)
     {
+        // A child has its parent's, who has its own already.
         string saved = restore.Core.Tc.Loginuid.ToString(CultureInfo.InvariantCulture);
-        if (!restore.Core.Tc.HasLoginuid || ProcSetting.TryRead(restore.Pid, "loginuid") is not { } now || now == saved)
+        if (!restore.Core.Tc.HasLoginuid || !restore.Inherited.LoginUidsDiffer || ProcSetting.TryRead(restore.Pid, "loginuid") == saved)
         {
             return;
         }
