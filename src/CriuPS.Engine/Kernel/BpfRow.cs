@@ -42,7 +42,7 @@ internal sealed class BpfRow
     }
 
     /// <summary>The place of the descriptor's number in rows about open files.</summary>
-    public const int Descriptor = 0;
+    public static int Descriptor => 0;
 
     /// <summary>The rows of all descriptors of a process.</summary>
     /// <inheritdoc cref="Run(string, int)"/>

@@ -48,6 +48,8 @@ public sealed class CheckpointTests
     [InlineData("mapping_policies", false)]
     [InlineData("files", true)]
     [InlineData("pipes", true)]
+    [InlineData("places", false)]
+    [InlineData("thread_identities", true)]
     [InlineData("settings", true)]
     [InlineData("vdso_time", true)]
     [InlineData("growth", true)]
