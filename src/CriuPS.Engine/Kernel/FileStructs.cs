@@ -9,12 +9,12 @@ namespace CriuPS.Engine.Kernel;
 /// </summary>
 internal sealed class FileStructs : IDisposable
 {
-    private const int Words = 21;
+    private const int Words = 24;
     private const string Iterator = "bpf_iter__task_file";
 
     private readonly SafeFileHandle _program;
     private readonly BpfRow _row = BpfRow.OfFiles(Words);
-    private readonly int _file, _position, _flags, _mount, _number, _locks, _operations, _shows, _closing, _counter, _mode, _id;
+    private readonly int _file, _position, _flags, _mount, _number, _locks, _operations, _shows, _closing, _counter, _mode, _id, _buffers, _head, _tail;
     private readonly int? _owner;
 
     private FileStructs()
@@ -38,6 +38,10 @@ internal sealed class FileStructs : IDisposable
         _mode = _row.FromAddress(context, types.OffsetOf("eventfd_ctx", "flags"));
         _id = _row.FromAddress(context, types.OffsetOf("eventfd_ctx", "id"));
 
+        _buffers = _row.FromAddress(context, types.OffsetOf("pipe_inode_info", "max_usage"));
+        _head = _row.FromAddress(context, types.OffsetOf("pipe_inode_info", "head"));
+        _tail = _row.FromAddress(context, types.OffsetOf("pipe_inode_info", "tail"));
+
         // Since Linux 6.12 most files have no room for an owner until somebody sets one.
         _owner = types.IsPointer("file", "f_owner") ? _row.FromObject(types.OffsetOf("file", "f_owner")) : null;
         _program = _row.Load("bpf_iter_task_file");
@@ -54,9 +58,10 @@ internal sealed class FileStructs : IDisposable
     /// <param name="MayHaveOwner">Whether it may have an owner who is told when it becomes ready.</param>
     /// <param name="Operations">The same for all files of a kind.</param>
     /// <param name="Event">What it has if it is an eventfd, and something else if it is not.</param>
+    /// <param name="Pipe">Bytes that it has room for and whether it is empty if it is a pipe, and something else if it is not.</param>
     public readonly record struct Facts(
         ulong Address, long Position, uint Flags, int Mount, ulong Inode, bool MayHaveLocks, bool ShowsMore, bool MayHaveOwner, ulong Operations,
-        (ulong Count, uint Flags, int Id) Event);
+        (ulong Count, uint Flags, int Id) Event, (long Size, bool IsEmpty) Pipe);
 
     /// <summary>Puts the question together; null where the kernel does not tell.</summary>
     public static FileStructs? TryPrepare()
@@ -97,6 +102,6 @@ internal sealed class FileStructs : IDisposable
         return new Facts(
             words[_file], (long)words[_position], ((uint)words[_flags] & ~(uint)Fcntl.O_CLOEXEC) | closing, (int)words[_mount], words[_number],
             words[_locks] != 0, words[_shows] != 0, _owner is not { } owner || words[owner] != 0, words[_operations],
-            (words[_counter], (uint)words[_mode], (int)words[_id]));
+            (words[_counter], (uint)words[_mode], (int)words[_id]), ((long)(uint)words[_buffers] * Memory.PageSize, (uint)words[_head] == (uint)words[_tail]));
     }
 }

@@ -118,6 +118,9 @@ internal sealed class ProcessRestore : IDisposable
         }
     }
 
+    /// <summary>The descriptors whose files it did not make by itself, after <see cref="MakeOwnFiles"/>; none where it has its parent's table.</summary>
+    public IReadOnlyList<FdinfoEntry> Received => _others;
+
     /// <summary>Adds what is left to do with them.</summary>
     public void FinishOwnFiles()
     {
@@ -229,8 +232,8 @@ internal sealed class ProcessRestore : IDisposable
     {
         if (_ownsChannel)
         {
-            opening.Settle(_saved.Descriptors, _batch);
-            foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(_saved.Descriptors))
+            opening.Settle(_others, _batch);
+            foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(_others))
             {
                 RemoteDescriptor number = _channel.Send([epoll])[0];
                 EventPollFile.Add(entry, number, _batch);
@@ -403,14 +406,10 @@ internal sealed class ProcessRestore : IDisposable
 
     private void RestoreOwners()
     {
-        foreach (FdinfoEntry descriptor in _saved.Descriptors.DistinctBy(d => d.Id))
+        IEnumerable<(FdinfoEntry, FileEntry)> told = _saved.Descriptors.Select(d => (Descriptor: d, Entry: _saved.File(d)))
+            .Where(file => FileOwner.HasOne(file.Entry) && !_saved.IsShared(file.Entry)).DistinctBy(file => file.Entry.Id);
+        foreach ((FdinfoEntry descriptor, FileEntry entry) in told)
         {
-            FileEntry entry = _saved.File(descriptor);
-            if (_saved.IsShared(entry))
-            {
-                continue;
-            }
-
             if (FileOwner.In(entry) is { } owner)
             {
                 FileOwner.Restore(_batch, (int)descriptor.Fd, owner);

@@ -292,7 +292,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         {
             foreach (ProcessRestore process in Processes.Where(p => p.OwnsDescriptors))
             {
-                foreach (FdinfoEntry descriptor in process.Saved.Descriptors)
+                foreach (FdinfoEntry descriptor in process.Received)
                 {
                     RestoreSessionTerminal(process, descriptor, opened);
                 }

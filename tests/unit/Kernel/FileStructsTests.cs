@@ -64,6 +64,23 @@ public sealed class FileStructsTests : IDisposable
         File.Delete(_path);
     }
 
+    [Fact]
+    public void An_empty_pipe_and_its_size_are_told_from_one_that_holds_something()
+    {
+        using FileStructs? structs = FileStructs.TryPrepare();
+        Assert.SkipWhen(structs is null, "this kernel, or this user, has no iterators of bpf(2)");
+        (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(0);
+        Fcntl.Control(Add(read), Fcntl.F_SETPIPE_SZ, 1 << 18);
+        Assert.Equal((1 << 18, true), PipeOf(write));
+        Fcntl.Write(Add(write), "x"u8);
+        Assert.Equal((1 << 18, false), PipeOf(read));
+        Fcntl.Control(read, Fcntl.F_SETPIPE_SZ, 4096);
+        Assert.Equal((4096, false), PipeOf(read));
+        FileRead.Read(read, new byte[10]);
+        Assert.Equal((4096, true), PipeOf(read));
+        (long, bool) PipeOf(SafeFileHandle end) => structs.TryAsk(Environment.ProcessId)![(int)end.DangerousGetHandle()].Pipe;
+    }
+
     private void OpenSome()
     {
         SafeFileHandle named = Add(File.OpenHandle(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite));

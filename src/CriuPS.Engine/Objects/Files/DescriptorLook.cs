@@ -52,6 +52,7 @@ internal sealed class DescriptorLook : IDisposable
             OpenFile look = new(_proc.Pid, fd, Link(file, status, info), status, info.Position, (int)info.Flags)
             {
                 Info = info, Address = facts.Address, SocketFamily = Family(file, status, info),
+                EmptyPipeSize = IsPipe(status) && facts.Pipe is { IsEmpty: true, Size: > 0 } pipe ? pipe.Size : null,
                 Owner = facts.Address == 0 || facts.MayHaveOwner ? FileOwner.Of(file, info.Flags) : default,
             };
             look.Name = look.Link.StartsWith("/"u8) ? LostName.Look(look) : null;
@@ -105,13 +106,16 @@ internal sealed class DescriptorLook : IDisposable
     private OsText Link(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) => (status.st_mode & FileStatus.S_IFMT) switch
     {
         // fs/pipe.c, pipefs_dname; net/socket.c, sockfs_dname. By its path a socket cannot be opened but with O_PATH.
-        FileStatus.S_IFIFO when status.st_dev == s_pipeDevice.Value => Numbered("pipe", status.st_ino),
+        FileStatus.S_IFIFO when IsPipe(status) => Numbered("pipe", status.st_ino),
         FileStatus.S_IFSOCK when (info.Flags & Fcntl.O_PATH) == 0 => Numbered("socket", status.st_ino),
         _ when info.EventFd is not null => s_event,
         _ when info.TimerFd is not null => s_timer,
         _ when info.SignalMask is not null => s_signal,
         _ => _self.TryReadLinkText("fd/", file.Number, out int errno) ?? throw _self.Failure("readlinkat", $"fd/{file.Number}", errno),
     };
+
+    private static bool IsPipe(in FileStatus.stat status) =>
+        (status.st_mode & FileStatus.S_IFMT) == FileStatus.S_IFIFO && status.st_dev == s_pipeDevice.Value;
 
     private static int Family(in BorrowedDescriptor file, in FileStatus.stat status, FdInfo info) =>
         (status.st_mode & FileStatus.S_IFMT) == FileStatus.S_IFSOCK && (info.Flags & Fcntl.O_PATH) == 0 ? SocketOption.Domain(file) : 0;

@@ -114,17 +114,22 @@ internal static class FileOwner
         }
     }
 
+    /// <summary>Whether there is something to restore: an owner, a signal, or that somebody is told (O_ASYNC).</summary>
+    public static bool HasOne(FileEntry entry) => In(entry) is { Signum: not 0 } or { Pid: not 0 } || (FlagsOf(entry) & Fcntl.O_ASYNC) != 0;
+
     /// <summary>Adds the operation that lets a descriptor tell its owner (O_ASYNC), if it did.</summary>
     public static void RestoreAsync(RemoteBatch batch, int fd, FileEntry entry)
     {
         const int Settable = Fcntl.O_APPEND | Fcntl.O_NONBLOCK | Fcntl.O_DIRECT | Fcntl.O_ASYNC;
-        uint flags = entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags ?? entry.Usk?.Flags
-            ?? (entry.Tunf is null ? 0 : entry.Reg?.Flags ?? 0);
+        uint flags = FlagsOf(entry);
         if ((flags & Fcntl.O_ASYNC) != 0)
         {
             batch.Add($"fcntl(F_SETFL, O_ASYNC) of fd {fd}", SyscallNumber.fcntl, fd, Fcntl.F_SETFL, (long)(flags & Settable));
         }
     }
+
+    private static uint FlagsOf(FileEntry entry) => entry.Pipe?.Flags ?? entry.Tty?.Flags ?? entry.Efd?.Flags ?? entry.Tfd?.Flags ?? entry.Sgfd?.Flags ?? entry.Ify?.Flags ?? entry.Ffy?.Flags ?? entry.Usk?.Flags
+            ?? (entry.Tunf is null ? 0 : entry.Reg?.Flags ?? 0);
 
     /// <summary>The owner in an entry; null for kinds that have none.</summary>
     public static FownEntry? In(FileEntry entry) => entry.Reg?.Fown ?? entry.Pipe?.Fown ?? entry.Memfd?.Fown ?? entry.Efd?.Fown

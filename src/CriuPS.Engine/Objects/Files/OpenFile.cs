@@ -34,6 +34,9 @@ internal sealed record OpenFile(int Pid, int Fd, OsText Link, FileStatus.stat St
     /// <summary>Where the open file lies in the kernel's memory; 0 where that was not asked.</summary>
     public ulong Address { get; init; }
 
+    /// <summary>Bytes that it has room for, where it is known to be an empty pipe; null for all others.</summary>
+    public long? EmptyPipeSize { get; init; }
+
     /// <summary>How it stands with its name; null where nobody has looked yet.</summary>
     public NameState? Name { get; set; }
 

@@ -37,7 +37,15 @@ internal sealed class PipeFile : IFileKind
         uint pipe = (uint)file.Status.st_ino;
         if (images.IsNewPipe(file.Status.st_ino))
         {
-            SaveContent(file, held.Handle, pipe, images, named: false);
+            if (file.EmptyPipeSize is { } size)
+            {
+                images.WritePipeData(new PipeDataEntry { PipeId = pipe, Bytes = 0, Size = (uint)size }, [], named: false);
+            }
+            else
+            {
+                SaveContent(file, held.Handle, pipe, images, named: false);
+            }
+
             if (EndsOutside(file, images.Tree))
             {
                 images.WritePackets(new CriupsPipeEntry { PipeId = pipe, EndsOutside = true });
