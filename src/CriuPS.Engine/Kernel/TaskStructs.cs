@@ -10,16 +10,17 @@ namespace CriuPS.Engine.Kernel;
 /// </summary>
 internal sealed class TaskStructs : IDisposable
 {
-    private const int AllProcesses = 0, Words = 14;
+    private const int AllProcesses = 0, Words = 11;
 
     private readonly SafeFileHandle _program;
     private readonly BpfRow _row = BpfRow.OfTasks(Words);
-    private readonly int _tid, _keyring, _serial, _subjective, _objective, _attributes, _mode, _filter, _files, _directories;
+    private readonly int _tid, _process, _keyring, _serial, _subjective, _objective, _attributes, _mode, _filter, _files, _directories;
 
     private TaskStructs()
     {
         KernelTypes types = KernelTypes.Running;
         _tid = _row.FromObject(types.OffsetOf("task_struct", "pid"));
+        _process = _row.FromObject(types.OffsetOf("task_struct", "tgid"));
         _subjective = _row.FromObject(types.OffsetOf("task_struct", "cred"));
         _objective = _row.FromObject(types.OffsetOf("task_struct", "real_cred"));
         _attributes = _row.FromObject(types.OffsetOf("task_struct", "atomic_flags"));
@@ -56,10 +57,18 @@ internal sealed class TaskStructs : IDisposable
     /// <param name="pids">The processes, which stand still.</param>
     public IReadOnlyDictionary<int, Facts>? TryAsk(IReadOnlyList<int> pids)
     {
+        HashSet<int> wanted = [.. pids];
+        Dictionary<int, Facts> facts = [];
         try
         {
-            return _row.Run(_program, pids.Count == 1 ? pids[0] : AllProcesses).DistinctBy(words => (int)words[_tid])
-                .ToDictionary(words => (int)words[_tid], FactsOf);
+            _row.Run(_program, pids.Count == 1 ? pids[0] : AllProcesses, words =>
+            {
+                if (wanted.Contains((int)words[_process]))
+                {
+                    facts.TryAdd((int)words[_tid], FactsOf(words));
+                }
+            });
+            return facts;
         }
         catch (CriuException e) when (BpfRow.IsUntold(e))
         {
@@ -69,7 +78,7 @@ internal sealed class TaskStructs : IDisposable
 
     public void Dispose() => _program.Dispose();
 
-    private Facts FactsOf(ulong[] words) => new(
+    private Facts FactsOf(ReadOnlySpan<ulong> words) => new(
         words[_keyring] == 0 ? 0 : (uint)words[_serial],
         (words[_subjective], words[_objective], words[_attributes], (uint)words[_mode], words[_filter]),
         words[_files], words[_directories]);

@@ -51,7 +51,7 @@ public readonly record struct Vma(
     public bool HasFile => Inode != 0;
 
     /// <summary>Whether the kernel wrote <c> (deleted)</c> behind the path, or the file is called so.</summary>
-    public bool HasDeletedSuffix => Path.EndsWith(" (deleted)"u8);
+    public bool HasDeletedSuffix => DeletedMark.IsBehind(Path.Bytes);
 
     /// <summary>The name of the link in /proc/PID/map_files, e.g. <c>7f12a000-7f12b000</c>.</summary>
     public string MapFileName => $"{Start:x}-{End:x}";

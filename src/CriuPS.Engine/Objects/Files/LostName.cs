@@ -1,6 +1,7 @@
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Objects.Files;
 
@@ -29,10 +30,8 @@ internal static class LostName
 {
     private const int BlockSize = 512;
 
-    private static ReadOnlySpan<byte> Suffix => " (deleted)"u8;
-
     /// <summary>Whether the kernel's text leaves it open that the name is lost; without a system call.</summary>
-    public static bool MayBe(OpenFile file) => file.IsDeleted || file.Link.EndsWith(Suffix);
+    public static bool MayBe(OpenFile file) => file.IsDeleted || DeletedMark.IsBehind(file.Link.Bytes);
 
     /// <summary>Where the name led when it was looked at first.</summary>
     public static NameState Of(OpenFile file) => file.Name ??= Look(file);
@@ -53,7 +52,7 @@ internal static class LostName
 
         bool found = FileStatus.TryOf(file.Link.Bytes, out FileStatus.stat named, out int errno, followLinks: file.Kind != FileStatus.S_IFLNK);
         return found && named.st_ino == file.Status.st_ino && named.st_dev == file.Status.st_dev ? NameState.Good
-            : !found && errno == Errno.ENOENT && file.Link.EndsWith(Suffix) && file.Kind != FileStatus.S_IFDIR ? NameState.Unlinked
+            : !found && errno == Errno.ENOENT && DeletedMark.IsBehind(file.Link.Bytes) && file.Kind != FileStatus.S_IFDIR ? NameState.Unlinked
             : NameState.Covered;
     }
 
@@ -66,7 +65,7 @@ internal static class LostName
             return ProcfsFile.PathOf(file);
         }
 
-        return name.EndsWith(Suffix) && Of(file) is NameState.Deleted or NameState.Unlinked ? name[..^Suffix.Length] : name;
+        return DeletedMark.IsBehind(name) && Of(file) is NameState.Deleted or NameState.Unlinked ? DeletedMark.CutFrom(name) : name;
     }
 
     /// <summary>Why a file cannot be dumped because of its name, and what would help; null where it can.</summary>

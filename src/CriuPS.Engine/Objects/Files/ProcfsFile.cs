@@ -22,11 +22,7 @@ internal static class ProcfsFile
     /// The path that leads to it. The kernel looks names in /proc/PID/net up anew each time, so that one which is open may seem to have been deleted
     /// (fs/proc/proc_net.c).
     /// </summary>
-    public static ReadOnlySpan<byte> PathOf(OpenFile file)
-    {
-        ReadOnlySpan<byte> link = file.Link.Bytes, deleted = " (deleted)"u8;
-        return link.EndsWith(deleted) ? link[..^deleted.Length] : link;
-    }
+    public static ReadOnlySpan<byte> PathOf(OpenFile file) => DeletedMark.CutFrom(file.Link.Bytes);
 
     /// <summary>Why it cannot be dumped and what would help; null where it can.</summary>
     public static (string Reason, string Remedy)? Objection(OpenFile file)

@@ -20,8 +20,6 @@ internal static class SharedMemory
 
     private static ReadOnlySpan<byte> FilePrefix => "/memfd:"u8;
 
-    private static ReadOnlySpan<byte> Suffix => " (deleted)"u8;
-
     /// <summary>Whether an open file is such memory.</summary>
     public static bool Is(OpenFile file) => IsOnKernelMount(file.Status) && HasName(file.Link);
 
@@ -36,10 +34,10 @@ internal static class SharedMemory
     {
         ReadOnlySpan<byte> name = link.Bytes;
         name = name.StartsWith(FilePrefix) ? name[FilePrefix.Length..] : name;
-        return name.EndsWith(Suffix) ? name[..^Suffix.Length] : name;
+        return DeletedMark.CutFrom(name);
     }
 
-    private static bool HasName(OsText link) => link.EndsWith(Suffix) && (link.StartsWith(FilePrefix) || IsAnonymous(NameOf(link)));
+    private static bool HasName(OsText link) => DeletedMark.IsBehind(link.Bytes) && (link.StartsWith(FilePrefix) || IsAnonymous(NameOf(link)));
 
     /// <summary>Whether a name in images is that of anonymous memory.</summary>
     public static bool IsAnonymous(ReadOnlySpan<byte> name) => name.SequenceEqual(AnonymousName) || name.SequenceEqual(HugePages.AnonymousName);

@@ -1,5 +1,6 @@
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
+using CriuPS.Engine.Proc;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -113,8 +114,6 @@ internal static class UnixName
         byte[] text = new byte[4096];
         using SafeFileHandle root = OpenAt.Open("/", OpenAt.O_PATH | OpenAt.O_DIRECTORY);
         long length = Syscall.Check(ReadLink.Read(root, CString.From($"proc/self/fd/{place.DangerousGetHandle()}"), text), "readlink of the file of a socket");
-        // fs/d_path.c marks files without a name.
-        ReadOnlySpan<byte> name = text.AsSpan(0, (int)length);
-        return (name.EndsWith(" (deleted)"u8) ? name[..^" (deleted)".Length] : name).ToArray();
+        return DeletedMark.CutFrom(text.AsSpan(0, (int)length)).ToArray();
     }
 }
