@@ -111,7 +111,10 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>Lets it make those of its files that it can make by itself; <see cref="FinishOwnFiles"/> comes when that has run.</summary>
     public void MakeOwnFiles(TreeFileOpening opening)
     {
-        if (_ownsChannel)
+        // A number beyond the limit is an error that comes when a file is put there.
+        bool fits = _saved.Descriptors.Count == 0 || _saved.Descriptors[^1].Fd < _site.DescriptorLimit;
+        _others = _ownsChannel ? _saved.Descriptors : [];
+        if (_ownsChannel && fits)
         {
             _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, _saved.HasOurRoot);
             _others = _selfMade.Add();
