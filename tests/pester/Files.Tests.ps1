@@ -153,3 +153,21 @@ Describe 'Open files that cannot be saved' {
         Assert-GoesOn $program
     }
 }
+
+Describe 'A number that is not allowed here' {
+    It 'is named with the limit before anything is started' {
+        $program = Start-Counter 'use POSIX; POSIX::dup2(0, 700)'
+        try {
+            $null = Invoke-CriuDump $program.Id $program.Images
+            $said = (& prlimit --nofile=300:300 $criu restore -d -D $program.Images 2>&1) -join "`n"
+            $LASTEXITCODE | Should -Be 1
+            $said | Should -Match 'had descriptor 700, but no more than 300 are allowed here'
+            $said | Should -Match 'ulimit -n'
+            $null = Invoke-CriuRestore $program.Images
+            Assert-GoesOn $program
+        }
+        finally {
+            Stop-Program $program
+        }
+    }
+}

@@ -7,6 +7,7 @@ using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using CriuPS.Engine.Options;
+using CriuPS.Engine.Proc;
 
 namespace CriuPS.Engine.Restore;
 
@@ -15,6 +16,8 @@ namespace CriuPS.Engine.Restore;
 /// <param name="events">Told what happens, on the operation's thread; may be null.</param>
 public sealed class RestoreOperation(RestoreOptions options, Action<OperationEvent>? events = null)
 {
+    private const uint AlwaysAllowed = 64;
+
     /// <summary>Restores the tree and detaches from it.</summary>
     /// <exception cref="CriuException">It failed; nothing that was started is left.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; nothing that was started is left.</exception>
@@ -36,6 +39,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         choices.Inherited.Validate();
         using SavedTree saved = SavedTree.Load(images, choices, cancellation);
         CheckSession(saved);
+        CheckDescriptorLimit(saved);
         Warn(saved.Files.Opening);
         Tracer tracer = new(new X64Architecture(), TimeSpan.FromSeconds(30), cancellation);
         options.Hooks?.Reach(HookPoint.PreRestore, null);
@@ -123,6 +127,28 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
                 "ShellJobNeeded", CriuErrorKind.BadOption, $"process {saved.Root.Pid} belonged to session {saved.Root.Session}, which is not in the image set")
             {
                 Pid = saved.Root.Pid, Remedy = "use -ShellJob to let it join the session of the caller",
+            };
+        }
+    }
+
+    // A newborn has our limit, and gets its own one only when it has its descriptors.
+    private static void CheckDescriptorLimit(SavedTree saved)
+    {
+        SavedProcess? highest = saved.Processes.Where(p => p.Descriptors.Count > 0).MaxBy(p => p.Descriptors[^1].Fd);
+        if (highest is not { Descriptors: [.., { Fd: >= AlwaysAllowed } last] })
+        {
+            return;
+        }
+
+        using ProcDirectory self = new(Environment.ProcessId);
+        ulong limit = ProcLimits.Read(self).First(l => l.Kind == ResourceKind.OpenFiles).Soft;
+        if (last.Fd >= limit)
+        {
+            throw new CriuException(
+                "DescriptorLimit", CriuErrorKind.PermissionDenied,
+                $"process {highest.Pid} had descriptor {last.Fd}, but no more than {limit} are allowed here (RLIMIT_NOFILE)")
+            {
+                Pid = highest.Pid, Subject = $"fd {last.Fd}", Remedy = "raise the limit of open files (ulimit -n)",
             };
         }
     }
