@@ -1,11 +1,15 @@
 /*
  * io_uring without requests on their way: positions in the rings that have gone round, completions that nobody has read, requests that nobody has submitted,
- * registered files and buffers, an eventfd, rings of one thread only, a thread of the kernel that polls.
+ * registered files and buffers, an eventfd, rings of one thread only, one of them a thread that may make no more of them, a thread of the kernel that polls.
  */
 #include "target.h"
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #ifndef IORING_SETUP_SINGLE_ISSUER
 #define IORING_SETUP_SINGLE_ISSUER (1U << 12)
@@ -26,7 +30,8 @@ struct ring
     uint64_t sent, seen;
 };
 
-static struct ring plain, kept, registered, single, polled;
+static struct ring plain, kept, registered, single, polled, lonely;
+static atomic_int lonely_ready;
 static int data_fd, event_fd;
 static char *buffers[2];
 static const char *content = "the content of the file that is read by rings";
@@ -183,6 +188,33 @@ static void use_rings(void)
     read_file(&polled, false, 0);
 }
 
+static void forbid_rings(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_register, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {TARGET_COUNT(code), code};
+    TARGET_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    TARGET_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void *live_alone(void *argument)
+{
+    make(&lonely, 8, IORING_SETUP_SINGLE_ISSUER);
+    turn(&lonely, 11);
+    forbid_rings();
+    atomic_store(&lonely_ready, 1);
+    while (target_running(100))
+    {
+        turn(&lonely, 3);
+    }
+    return argument;
+}
+
 int main(int count, char **arguments)
 {
     target_begin(count, arguments);
@@ -190,6 +222,11 @@ int main(int count, char **arguments)
     TARGET_EQUAL(strlen(content), write(data_fd, content, strlen(content)));
     event_fd = eventfd(0, EFD_NONBLOCK);
     make_rings();
+    target_thread(live_alone, NULL);
+    while (!atomic_load(&lonely_ready))
+    {
+        usleep(1000);
+    }
     use_rings();
     target_ready();
     while (target_running(1000))

@@ -196,7 +196,10 @@ internal sealed class ProcessRestore : IDisposable
     public bool MakeInside(SavedFiles files, FdinfoEntry descriptor)
     {
         FileEntry entry = files[descriptor];
-        Dictionary<int, RemoteBatch> batches = _tasks.ToDictionary(t => t.Task.Tid, t => t.Batch);
+
+        // What is made inside is made at once, before what has been collected for the threads.
+        Dictionary<int, RemoteBatch> batches = _tasks.Select((t, i) => i == 0 ? t.Batch : NewBatch(t.Task, i, onlyCollects: false))
+            .ToDictionary(batch => batch.Task.Tid);
         return FileKinds.Find(entry.Type)!.MakeInside(entry, descriptor, batches, files.Opening);
     }
 
@@ -274,7 +277,7 @@ internal sealed class ProcessRestore : IDisposable
         foreach ((int tid, _) in _saved.Cores.Skip(1))
         {
             Tracee thread = Tracee.Expect(_site.Tracer, _saved.Pid, tid);
-            RemoteBatch batch = _site.NewBatch(thread, _tasks.Count, () => _threadRegisters);
+            RemoteBatch batch = NewBatch(thread, _tasks.Count, onlyCollects: true);
             _tasks.Add((thread, NewTask(_tasks.Count, batch), batch));
         }
 
@@ -421,6 +424,8 @@ internal sealed class ProcessRestore : IDisposable
             FileOwner.RestoreAsync(_batch, (int)descriptor.Fd, entry);
         }
     }
+
+    private RemoteBatch NewBatch(Tracee thread, int index, bool onlyCollects) => _site.NewBatch(thread, index, () => _threadRegisters, onlyCollects);
 
     // Filters that all threads have are installed by the leader for all.
     private TaskRestore NewTask(int index, RemoteBatch batch)

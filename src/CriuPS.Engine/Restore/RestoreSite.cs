@@ -85,8 +85,9 @@ internal sealed class RestoreSite
     /// <param name="thread">The thread.</param>
     /// <param name="index">Its place among the tasks of its process, above 0.</param>
     /// <param name="registers">The registers of such a thread when it is born.</param>
-    public RemoteBatch NewBatch(Tracee thread, int index, Func<byte[]?> registers) =>
-        new(thread, Arena, _leaderRoom + (index - 1) * _threadRoom, _threadRoom) { OnlyCollects = true, Registers = registers };
+    /// <param name="onlyCollects">Whether nothing may run before all threads do.</param>
+    public RemoteBatch NewBatch(Tracee thread, int index, Func<byte[]?> registers, bool onlyCollects) =>
+        new(thread, Arena, _leaderRoom + (index - 1) * _threadRoom, _threadRoom) { OnlyCollects = onlyCollects, Registers = registers };
 
     /// <summary>Moves the root's vDSO into the hole; its descendants are born with it there.</summary>
     public void PutVdsoAside(RemoteBatch root) => Vdso.PutAside(root, Arena.Address + Arena.Size);
