@@ -123,9 +123,33 @@ internal sealed class SyscallProgram
     /// <param name="closeOnExec">Whether execve(2) closes it.</param>
     public void AddMove(Argument from, int to, bool closeOnExec)
     {
-        Add(new CallOfDescriptor("dup3 to", to), Kernel.SyscallNumber.dup3, from, to, closeOnExec ? Kernel.Fcntl.O_CLOEXEC : 0);
+        AddCopy(from, to, closeOnExec);
         Add("close", Kernel.SyscallNumber.close, from);
     }
+
+    /// <summary>Adds what brings a descriptor that does not close on exec to its place, which it may have already: at most two operations.</summary>
+    /// <param name="from">Its number.</param>
+    /// <param name="to">The number that it gets.</param>
+    /// <param name="closeOnExec">Whether execve(2) closes it there.</param>
+    /// <param name="closes">Whether the old number is closed; another file may take it at once.</param>
+    public void AddPlacing(int from, int to, bool closeOnExec, bool closes = true)
+    {
+        if (from != to && closes)
+        {
+            AddMove(from, to, closeOnExec);
+        }
+        else if (from != to)
+        {
+            AddCopy(from, to, closeOnExec);
+        }
+        else if (closeOnExec)
+        {
+            Add(new CallOfDescriptor("fcntl(F_SETFD) of", from), Kernel.SyscallNumber.fcntl, from, Kernel.Fcntl.F_SETFD, Kernel.Fcntl.FD_CLOEXEC);
+        }
+    }
+
+    private void AddCopy(Argument from, int to, bool closeOnExec) =>
+        Add(new CallOfDescriptor("dup3 to", to), Kernel.SyscallNumber.dup3, from, to, closeOnExec ? Kernel.Fcntl.O_CLOEXEC : 0);
 
     /// <summary>From here on come the operations that run even when an earlier one failed.</summary>
     public void BeginTail() => _tail = Count;

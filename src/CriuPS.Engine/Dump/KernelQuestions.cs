@@ -47,7 +47,7 @@ internal sealed class KernelQuestions : IDisposable
 
     private static void Dispose<T>(Task<T?> question) where T : class, IDisposable
     {
-        ((IAsyncResult)question).AsyncWaitHandle.WaitOne();
+        Workers.AwaitQuietly(question);
         if (question.IsCompletedSuccessfully)
         {
             question.Result?.Dispose();

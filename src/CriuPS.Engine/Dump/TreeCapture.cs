@@ -74,7 +74,8 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
         finally
         {
-            AwaitQuietly(sharing);
+            // No thread of ours is left at it when the processes go on.
+            Workers.AwaitQuietly(sharing);
         }
     }
 
@@ -97,15 +98,12 @@ internal sealed class TreeCapture(Tracer tracer, FrozenTree frozen, ImageSet ima
         }
         finally
         {
-            AwaitQuietly(looking);
+            Workers.AwaitQuietly(looking);
 
             // It holds descriptors of ours, whatever happened meanwhile.
             _inspection = looking.IsCompletedSuccessfully ? looking.Result : null;
         }
     }
-
-    // No thread of ours is left at a work when the processes go on; why it failed, if it did, is another's to tell.
-    private static void AwaitQuietly(Task work) => ((IAsyncResult)work).AsyncWaitHandle.WaitOne();
 
     private void AskTasks()
     {

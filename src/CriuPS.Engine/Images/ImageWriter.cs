@@ -207,7 +207,7 @@ public sealed class ImageWriter : IDisposable
     /// <summary>Closes the file without writing what is still in the buffer: for a file that is about to be removed.</summary>
     internal void Abandon()
     {
-        ((IAsyncResult)_writing).AsyncWaitHandle.WaitOne();
+        Workers.AwaitQuietly(_writing);
         IsAbandoned = true;
         _disposed = true;
         Release();

@@ -142,8 +142,12 @@ internal sealed class BpfRow
     /// <param name="program">What <see cref="Load"/> gave.</param>
     /// <param name="pid">The process; 0 for all.</param>
     /// <exception cref="CriuException">The kernel does not tell, see <see cref="IsUntold"/>.</exception>
-    public List<ulong[]> Run(SafeFileHandle program, int pid) =>
-        [.. MemoryMarshal.Cast<byte, ulong>(Bpf.Iterate(program, pid)).ToArray().Chunk(_words)];
+    public List<ulong[]> Run(SafeFileHandle program, int pid)
+    {
+        List<ulong[]> rows = [];
+        Run(program, pid, words => rows.Add(words.ToArray()));
+        return rows;
+    }
 
     /// <summary>Takes a row.</summary>
     /// <param name="words">Its words, which are gone afterwards.</param>

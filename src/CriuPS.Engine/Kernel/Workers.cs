@@ -8,6 +8,9 @@ internal static class Workers
     // Fewer are done before another thread has been woken up.
     private const int WorthAThread = 4;
 
+    /// <summary>Waits until a work has ended; why it failed, if it did, is another's to tell.</summary>
+    public static void AwaitQuietly(Task work) => ((IAsyncResult)work).AsyncWaitHandle.WaitOne();
+
     /// <summary>Does the work for each object, in no order.</summary>
     /// <exception cref="Exception">The first failure, as it was thrown.</exception>
     public static void Each<T>(IReadOnlyList<T> objects, Action<T> work) => Map(objects, one =>

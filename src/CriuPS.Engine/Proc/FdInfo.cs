@@ -68,8 +68,7 @@ public sealed class FdInfo
     /// <summary>What it would tell of an eventfd, after it has told it of another one.</summary>
     internal static FdInfo Of(Kernel.FileStructs.Facts facts, EventFdState other)
     {
-        const uint SemaphoreFlag = 1;
-        bool? semaphore = other.Semaphore is null ? null : (facts.Event.Flags & SemaphoreFlag) != 0;
+        bool? semaphore = other.Semaphore is null ? null : (facts.Event.Flags & Kernel.EventFiles.EFD_SEMAPHORE) != 0;
         FdInfo info = Of(facts);
         info.EventFd = new EventFdState(facts.Event.Count, other.Id is null ? null : facts.Event.Id, semaphore);
         return info;

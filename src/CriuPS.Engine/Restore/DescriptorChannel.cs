@@ -78,7 +78,7 @@ internal sealed class DescriptorChannel : IDisposable
     {
         for (int i = sent.Count - 1; i >= 0; i--)
         {
-            Put(sent[i].Value, places[i]);
+            _batch.Room(2).AddPlacing(sent[i].Value, places[i].Number, places[i].CloseOnExec);
         }
     }
 
@@ -86,16 +86,4 @@ internal sealed class DescriptorChannel : IDisposable
     public void AddClose() => _batch.Add("close of the restorer's socket", SyscallNumber.close, _far);
 
     public void Dispose() => _near?.Dispose();
-
-    private void Put(int landed, (int Number, bool CloseOnExec) place)
-    {
-        if (landed != place.Number)
-        {
-            _batch.Room(2).AddMove(landed, place.Number, place.CloseOnExec);
-        }
-        else if (place.CloseOnExec)
-        {
-            _batch.Add(new CallOfDescriptor("fcntl(F_SETFD) of", landed), SyscallNumber.fcntl, landed, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
-        }
-    }
 }

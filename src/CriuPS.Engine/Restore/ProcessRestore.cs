@@ -111,10 +111,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <summary>Lets it make those of its files that it can make by itself; <see cref="FinishOwnFiles"/> comes when that has run.</summary>
     public void MakeOwnFiles(TreeFileOpening opening)
     {
-        // A number beyond the limit is an error that comes when a file is put there.
-        bool fits = _saved.Descriptors.Count == 0 || _saved.Descriptors[^1].Fd < _site.DescriptorLimit;
-        _others = _ownsChannel ? _saved.Descriptors : [];
-        if (_ownsChannel && fits)
+        if (_ownsChannel)
         {
             _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, _saved.HasOurRoot);
             _others = _selfMade.Add();
@@ -141,7 +138,7 @@ internal sealed class ProcessRestore : IDisposable
         }
 
         IReadOnlyList<FdinfoEntry> all = _others;
-        _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, IsClosedOnExec(d)))]);
+        _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, FileTable.IsClosedOnExec(d)))]);
         _placed += _sent.Count;
         _sent.Clear();
         if (_placed == all.Count)
@@ -186,7 +183,7 @@ internal sealed class ProcessRestore : IDisposable
         SyscallProgram program = _batch.Room(3, 16);
         ulong path = program.Put("/dev/tty\0"u8);
         Operation open = program.Add("open of /dev/tty", SyscallNumber.openat, OpenAt.AT_FDCWD, path, (flags & ~Fcntl.O_CLOEXEC) | Fcntl.O_NOCTTY, 0);
-        program.AddMove(open, (int)descriptor.Fd, IsClosedOnExec(descriptor));
+        program.AddMove(open, (int)descriptor.Fd, FileTable.IsClosedOnExec(descriptor));
         _batch.Run();
         using SafeFileHandle pidfd = PidFd.Open(_saved.Pid);
         return PidFd.GetFd(pidfd, (int)descriptor.Fd);
@@ -209,7 +206,7 @@ internal sealed class ProcessRestore : IDisposable
     /// <param name="descriptor">Its place here.</param>
     public void TakeFrom(ProcessRestore maker, int fd, FdinfoEntry descriptor)
     {
-        bool closes = IsClosedOnExec(descriptor);
+        bool closes = FileTable.IsClosedOnExec(descriptor);
         SyscallProgram program = _batch.Room(5);
         if (maker == this && fd == (int)descriptor.Fd)
         {
@@ -229,7 +226,7 @@ internal sealed class ProcessRestore : IDisposable
     public void Replace(SafeFileHandle file, FdinfoEntry descriptor)
     {
         RemoteDescriptor number = _channel.Send([file])[0];
-        _batch.Room(2).AddMove(number, (int)descriptor.Fd, IsClosedOnExec(descriptor));
+        _batch.Room(2).AddMove(number, (int)descriptor.Fd, FileTable.IsClosedOnExec(descriptor));
         _batch.Run();
     }
 
@@ -383,8 +380,6 @@ internal sealed class ProcessRestore : IDisposable
         DebugRegisters.Restore(task, restore.Extra);
         InterruptedWait.Resume(task, restore.Extra, registers, _site.SyscallAt, _site.Arena.Data);
     }
-
-    private static bool IsClosedOnExec(FdinfoEntry descriptor) => (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
 
     // A number for our socket that the saved table, which is in order, does not use.
     private int FreeNumber()

@@ -77,7 +77,7 @@ internal sealed class SelfMadeFiles
         }
 
         int number = LowestFrom(_lowest), wanted = (int)descriptor.Fd;
-        bool closeOnExec = (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
+        bool closeOnExec = FileTable.IsClosedOnExec(descriptor);
         kind.AddMaking(file, number, closeOnExec && number == wanted, _batch);
         if (number != wanted)
         {

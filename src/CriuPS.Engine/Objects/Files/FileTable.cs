@@ -14,6 +14,9 @@ internal static class FileTable
     /// <summary>Tables with fewer numbers than this are sooner read one by one than asked for.</summary>
     public const int ManySlots = 256;
 
+    /// <summary>Whether execve(2) closes a saved descriptor.</summary>
+    public static bool IsClosedOnExec(FdinfoEntry descriptor) => (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0;
+
     /// <summary>Reads the table of a process without touching it.</summary>
     /// <param name="proc">The process.</param>
     /// <param name="slots">How many numbers its table has room for (FDSize of /proc/PID/status).</param>

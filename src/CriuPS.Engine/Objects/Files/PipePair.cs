@@ -70,23 +70,6 @@ internal readonly record struct PipePair(FdinfoEntry Read, FdinfoEntry Write)
         }
     }
 
-    private static void AddMove(SyscallProgram program, int from, FdinfoEntry to, bool closes)
-    {
-        bool closeOnExec = (to.Flags & Fcntl.FD_CLOEXEC) != 0;
-        if (from == (int)to.Fd)
-        {
-            if (closeOnExec)
-            {
-                program.Add(new CallOfDescriptor("fcntl(F_SETFD) of", from), SyscallNumber.fcntl, from, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC);
-            }
-
-            return;
-        }
-
-        program.Add(new CallOfDescriptor("dup3 to", (int)to.Fd), SyscallNumber.dup3, from, (int)to.Fd, closeOnExec ? Fcntl.O_CLOEXEC : 0);
-        if (closes)
-        {
-            program.Add("close", SyscallNumber.close, from);
-        }
-    }
+    private static void AddMove(SyscallProgram program, int from, FdinfoEntry to, bool closes) =>
+        program.AddPlacing(from, (int)to.Fd, FileTable.IsClosedOnExec(to), closes);
 }

@@ -100,7 +100,7 @@ internal sealed class UserFaultFile : IFileKind
             program.Add("ioctl(UFFDIO_API)", SyscallNumber.ioctl, made, (long)UserFault.UFFDIO_API, features);
         }
 
-        program.AddMove(made, (int)descriptor.Fd, (descriptor.Flags & Fcntl.FD_CLOEXEC) != 0);
+        program.AddMove(made, (int)descriptor.Fd, FileTable.IsClosedOnExec(descriptor));
         WatchedMemory.Restore(batch, saved, (int)descriptor.Fd);
         batch.Run();
         return true;
