@@ -7,5 +7,6 @@ if (args.Length != 2)
     return 2;
 }
 
-File.WriteAllText(args[1], RequiredFields.Source(FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(args[0]))));
+FileDescriptorSet schema = FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(args[0]));
+File.WriteAllText(args[1], RequiredFields.Source(schema) + new WireReading(schema).Source());
 return 0;

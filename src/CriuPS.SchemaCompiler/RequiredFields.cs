@@ -30,7 +30,7 @@ internal static class RequiredFields
 
     private static void AppendMessage(StringBuilder source, DescriptorProto message)
     {
-        List<string> conditions = [.. message.Field.SelectMany(field => Conditions(field, PropertyName(field, message)))];
+        List<string> conditions = [.. message.Field.SelectMany(field => Conditions(field, Property.NameOf(field, message)))];
         source.Append($"    public sealed partial class {message.Name} : global::CriuPS.Engine.Images.Schema.IRequiredFields\n    {{\n")
             .Append($"        public bool HasRequiredFields() => {(conditions.Count == 0 ? "true" : string.Join("\n            && ", conditions))};\n");
         if (message.NestedType.Count > 0)
@@ -61,23 +61,5 @@ internal static class RequiredFields
                 ? $"global::CriuPS.Engine.Images.Schema.RequiredFields.AreIn({name})"
                 : $"{name}?.HasRequiredFields() is not false";
         }
-    }
-
-    // As protoc names properties: each part between underscores and digits begins with a capital.
-    private static string PropertyName(FieldDescriptorProto field, DescriptorProto message)
-    {
-        StringBuilder name = new();
-        bool capital = true;
-        foreach (char c in field.Name)
-        {
-            if (c != '_')
-            {
-                name.Append(capital ? char.ToUpperInvariant(c) : c);
-            }
-
-            capital = !char.IsAsciiLetter(c);
-        }
-
-        return name.ToString() is var made && (made == message.Name || made is "Types" or "Descriptor") ? made + "_" : made;
     }
 }

@@ -7,10 +7,10 @@ namespace CriuPS.Engine.Compel;
 /// System calls for a task that is ours alone (a newborn under PTRACE_O_EXITKILL): they are collected and run in as few programs as possible, those of several
 /// tasks side by side.
 /// </summary>
-internal sealed class RemoteBatch
+internal sealed class RemoteBatch : SyscallBatch
 {
-    // The queue of a socket takes no more than ten messages where the system does not say otherwise (net.unix.max_dgram_qlen).
-    private const int MostMessages = 8;
+    /// <summary>How many messages one program receives: the queue of a socket takes ten where the system does not say otherwise (net.unix.max_dgram_qlen).</summary>
+    public const int MostMessages = 8;
 
     // While the first of them run already, the next are written.
     private const int WrittenTogether = 64;
@@ -94,7 +94,7 @@ internal sealed class RemoteBatch
     private SyscallProgram Next => _full.TryPeek(out SyscallProgram? full) ? full : _program;
 
     /// <summary>Makes sure that so many operations and bytes fit into one program; if they do not, what was collected runs, or waits in front of them.</summary>
-    public SyscallProgram Room(int operations, int bytes = 0)
+    public override SyscallProgram Room(int operations, int bytes = 0)
     {
         if (_program.Fits(operations, bytes))
         {
@@ -114,9 +114,6 @@ internal sealed class RemoteBatch
         return _program;
     }
 
-    /// <summary>Adds one operation without data.</summary>
-    public void Add(object subject, int number, params ReadOnlySpan<Argument> arguments) => Room(1).Add(subject, number, arguments);
-
     /// <summary>Adds the receipt of a message with descriptors, which operations may use from now on.</summary>
     /// <param name="socket">The socket's number in the task.</param>
     /// <param name="count">How many are sent.</param>
@@ -134,8 +131,8 @@ internal sealed class RemoteBatch
         return descriptors;
     }
 
-    /// <summary>Looks at answers when what was collected so far has run.</summary>
-    public void Then(Action<SyscallProgram> look) => _answers.Add(look);
+    /// <inheritdoc/>
+    public override void Then(Action<SyscallProgram> look) => _answers.Add(look);
 
     /// <summary>Runs what was collected and forgets it.</summary>
     public void Run()

@@ -71,6 +71,7 @@ internal sealed class SyscallProgram
     private const ulong ErrorIsAnswer = 1UL << (2 * ArgumentCount);
 
     private readonly int _capacity;
+    private readonly byte[]? _own;
     private readonly List<object> _subjects = new(UsualCount);
     private byte[]? _rented;
     private int _bottom;
@@ -84,6 +85,13 @@ internal sealed class SyscallProgram
         _capacity = capacity;
         _bottom = capacity;
     }
+
+    private SyscallProgram(byte[] pinned)
+        : this((ulong)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0), pinned.Length) => _own = pinned;
+
+    /// <summary>A program that lies in this process, for <see cref="RunHere"/>.</summary>
+    /// <param name="capacity">How many bytes there are.</param>
+    public static SyscallProgram OfThisProcess(int capacity) => new(GC.AllocateUninitializedArray<byte>(capacity, pinned: true));
 
     public ulong Address { get; }
 
@@ -249,13 +257,43 @@ internal sealed class SyscallProgram
         }
     }
 
+    /// <summary>Makes the calls in this thread.</summary>
+    /// <exception cref="Errors.KernelException">One failed whose error is not an answer; those after it were not made.</exception>
+    public void RunHere()
+    {
+        Span<long> arguments = stackalloc long[ArgumentCount];
+        for (int i = 0; i < Count; i++)
+        {
+            Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(Bytes.Span.Slice(At(i), OperationSize));
+            ulong flags = words[FlagsOffset / 8];
+            for (int k = 0; k < ArgumentCount; k++)
+            {
+                arguments[k] = ValueOf(words[ArgumentsOffset / 8 + k], (flags >> (2 * k)) & 3);
+            }
+
+            long result = Kernel.Syscall.Invoke((long)words[NumberOffset / 8], arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+            words[ResultOffset / 8] = (ulong)result;
+            if (Kernel.Syscall.IsError(result) && (flags & ErrorIsAnswer) == 0)
+            {
+                throw new Errors.KernelException(_subjects[i].ToString() ?? "", (int)-result);
+            }
+        }
+    }
+
+    private long ValueOf(ulong value, ulong kind) => kind switch
+    {
+        Argument.WordAt => Read<long>(value),
+        Argument.Int32At => Read<int>(value),
+        _ => (long)value,
+    };
+
     /// <summary>The result of an operation, after <see cref="Load"/>.</summary>
     public long Result(Operation operation) => MemoryMarshal.Read<long>(Bytes.Span[(At(operation.Index) + ResultOffset)..]);
 
     /// <summary>A structure that an operation left in reserved room, after <see cref="Load"/>.</summary>
     public T Read<T>(ulong address) where T : unmanaged => MemoryMarshal.Read<T>(Bytes.Span[(int)(address - Address)..]);
 
-    private Memory<byte> Bytes => (_rented ??= ArrayPool<byte>.Shared.Rent(_capacity)).AsMemory(0, _capacity);
+    private Memory<byte> Bytes => (_own ?? (_rented ??= ArrayPool<byte>.Shared.Rent(_capacity))).AsMemory(0, _capacity);
 
     private int Top => HeaderSize + Count * OperationSize;
 

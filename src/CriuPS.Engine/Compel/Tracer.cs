@@ -12,7 +12,9 @@ namespace CriuPS.Engine.Compel;
 /// </summary>
 internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, CancellationToken cancellation)
 {
-    private const int SpinRounds = 100;
+    // A task that shares our processor runs as soon as we let it, and we go on when it stops. One that runs beside us is looked for: first all the time, then after
+    // a part of the time that it has taken already.
+    private const int YieldMicroseconds = 150, PartOfTime = 8;
     private const int NapMicroseconds = 30, LongestNapMicroseconds = 1000;
 
     private readonly int _thread = Environment.CurrentManagedThreadId;
@@ -135,19 +137,21 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
     {
         Debug.Assert(_thread == Environment.CurrentManagedThreadId, "ptrace belongs to the tracer's thread");
         long start = Stopwatch.GetTimestamp();
-        int nap = NapMicroseconds;
-        for (int round = 0; ; round++)
+        while (true)
         {
             if (Look(tid) is { } status)
             {
                 return status;
             }
 
-            if (round < SpinRounds)
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            if (elapsed.TotalMicroseconds < YieldMicroseconds)
             {
+                Nap.Yield();
                 continue;
             }
 
+            int nap = (int)Math.Clamp(elapsed.TotalMicroseconds / PartOfTime, NapMicroseconds, LongestNapMicroseconds);
             if (nap == LongestNapMicroseconds && StopThatAnotherTook(tid) is { } taken)
             {
                 return taken;
@@ -158,13 +162,12 @@ internal sealed class Tracer(IArchitecture architecture, TimeSpan timeout, Cance
                 cancellation.ThrowIfCancellationRequested();
             }
 
-            if (Stopwatch.GetElapsedTime(start) > patience)
+            if (elapsed > patience)
             {
                 return null;
             }
 
             Nap.Microseconds(nap);
-            nap = Math.Min(nap * 2, LongestNapMicroseconds);
         }
     }
 

@@ -24,7 +24,7 @@ internal abstract class EntryType
 /// <summary>The entries of one message.</summary>
 /// <typeparam name="T">The message.</typeparam>
 internal sealed class EntryType<T> : EntryType
-    where T : class, IMessage<T>, IRequiredFields, new()
+    where T : class, IMessage<T>, IRequiredFields, IWireMessage, new()
 {
     private static readonly MessageParser<T> s_parser = new(() => new T());
 
@@ -34,18 +34,26 @@ internal sealed class EntryType<T> : EntryType
     /// <inheritdoc/>
     public override IMessage Parse(ReadOnlySpan<byte> bytes, string fileName, long offset)
     {
-        T message;
-        try
+        T message = new();
+        if (!message.TryRead(bytes))
         {
-            message = s_parser.ParseFrom(bytes);
-        }
-        catch (InvalidProtocolBufferException e)
-        {
-            throw new ImageException(ImageException.MalformedEntry, fileName, offset, $"the entry is malformed: {e.Message}", e);
+            message = ParseByLibrary(bytes, fileName, offset);
         }
 
         return message.HasRequiredFields()
             ? message
             : throw new ImageException(ImageException.MalformedEntry, fileName, offset, $"the entry lacks a required field of {typeof(T).Name}");
+    }
+
+    private static T ParseByLibrary(ReadOnlySpan<byte> bytes, string fileName, long offset)
+    {
+        try
+        {
+            return s_parser.ParseFrom(bytes);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new ImageException(ImageException.MalformedEntry, fileName, offset, $"the entry is malformed: {e.Message}", e);
+        }
     }
 }

@@ -122,6 +122,21 @@ public sealed class ImageReader : IDisposable
             : throw new ArgumentException($"entries of {FileName} are {message.GetType().Name}, not {typeof(T).Name}", typeof(T).Name));
     }
 
+    /// <summary>Takes the next entries without looking into them; only from a file to whose entries no bytes belong.</summary>
+    /// <returns>As many as there may be, or what is left of the file.</returns>
+    /// <exception cref="ImageException">An entry is cut or too large.</exception>
+    internal EntryFrames TakeFrames()
+    {
+        EntryFrames frames = new(NextEntryType, FileName);
+        while (!frames.IsFull && NextEntry() is var bytes && EntryOffset >= 0)
+        {
+            frames.Add(bytes, EntryOffset);
+            _entries++;
+        }
+
+        return frames;
+    }
+
     /// <summary>Reads bytes that belong to the entry that was read last.</summary>
     /// <returns>How many; 0 when there are none left.</returns>
     /// <exception cref="ImageException">The file ends before them.</exception>

@@ -117,6 +117,15 @@ public sealed partial class ImageSet : IDisposable
         }
     }
 
+    /// <summary>Takes the entries of a file to which no bytes belong, for several threads to read.</summary>
+    /// <exception cref="CriuException">The file cannot be read.</exception>
+    internal SharedParsing<T> Share<T>(ImageType type, ulong? id = null)
+        where T : class, IMessage<T>, new()
+    {
+        using ImageReader? reader = OpenReader(type, id);
+        return new SharedParsing<T>(reader);
+    }
+
     /// <summary>Lists the image files by kind and id; files with other names are left out.</summary>
     /// <exception cref="CriuException">The directory cannot be read, or has more files than the limit.</exception>
     public IReadOnlyList<ImageFile> ListFiles()

@@ -345,7 +345,7 @@ public sealed partial class ImageType
         ImagePayload payload = ImagePayload.None,
         bool single = false,
         bool legacy = false)
-        where T : class, IMessage<T>, IRequiredFields, new() =>
+        where T : class, IMessage<T>, IRequiredFields, IWireMessage, new() =>
         new(name, pattern, container, magic, new EntryType<T>())
         {
             FollowingEntry = following,

@@ -8,7 +8,7 @@ namespace CriuPS.Engine.Kernel;
 /// </summary>
 internal static class DescriptorTable
 {
-    private const int Usual = 128, Most = 4096;
+    private const int Usual = 128, Most = 4096, StackSize = 64 << 10;
 
     /// <summary>Begins to make room for what an operation will hold, beside what comes next.</summary>
     /// <param name="descriptors">How many that may be.</param>
@@ -16,7 +16,8 @@ internal static class DescriptorTable
     {
         if (descriptors > Usual)
         {
-            Task.Run(() => Grow(Math.Min(descriptors + Usual, Most)));
+            // One of the pool's would be missed by those who work meanwhile.
+            new Thread(() => Grow(Math.Min(descriptors + Usual, Most)), StackSize) { IsBackground = true }.Start();
         }
     }
 

@@ -5,6 +5,9 @@ internal static unsafe class Nap
 {
     public const int CLOCK_MONOTONIC = 1;
 
+    /// <summary>Lets others run who wait for this processor, if there are any (sched_yield(2)).</summary>
+    public static void Yield() => Syscall.Invoke(SyscallNumber.sched_yield);
+
     public static void Microseconds(int microseconds)
     {
         timespec time = new() { tv_sec = microseconds / 1_000_000, tv_nsec = microseconds % 1_000_000 * 1000L };

@@ -32,7 +32,17 @@ internal static unsafe class UnixSocket
     public static int ControlSize(int descriptors) => ControlHeaderSize + ((descriptors * sizeof(int) + 7) & ~7);
 
     /// <summary>Sends descriptors with one byte of data; at most <see cref="SCM_MAX_FD"/>.</summary>
-    public static void SendDescriptors(SafeFileHandle socket, ReadOnlySpan<int> descriptors)
+    public static void SendDescriptors(SafeFileHandle socket, ReadOnlySpan<int> descriptors) =>
+        Syscall.Check(Send(socket, descriptors, 0), "sendmsg(SCM_RIGHTS)");
+
+    /// <summary>Does so unless it would have to wait (EAGAIN), or too many descriptors of the user are under way (ETOOMANYREFS).</summary>
+    public static bool TrySendDescriptors(SafeFileHandle socket, ReadOnlySpan<int> descriptors)
+    {
+        long result = Send(socket, descriptors, MSG_DONTWAIT);
+        return result is not (-Errno.EAGAIN or -Errno.ETOOMANYREFS) && Syscall.Check(result, "sendmsg(SCM_RIGHTS)") > 0;
+    }
+
+    private static long Send(SafeFileHandle socket, ReadOnlySpan<int> descriptors, int flags)
     {
         Span<byte> control = stackalloc byte[ControlSize(descriptors.Length)];
         control.Clear();
@@ -48,9 +58,7 @@ internal static unsafe class UnixSocket
             {
                 msg_iov = (ulong)&vector, msg_iovlen = 1, msg_control = (ulong)pointer, msg_controllen = (ulong)control.Length,
             };
-            Syscall.Check(
-                Syscall.Invoke(SyscallNumber.sendmsg, socket.DangerousGetHandle(), (long)&message, MSG_NOSIGNAL),
-                "sendmsg(SCM_RIGHTS)");
+            return Syscall.Invoke(SyscallNumber.sendmsg, socket.DangerousGetHandle(), (long)&message, MSG_NOSIGNAL | flags);
         }
     }
 

@@ -59,6 +59,14 @@ internal sealed class DescriptorChannel : IDisposable
     /// <summary>The same channel for another process that has the same descriptor table.</summary>
     public DescriptorChannel For(RemoteBatch batch) => new(batch, _underway, _far) { _near = _near };
 
+    /// <summary>Our end, for a thread that does not have our table of descriptors.</summary>
+    public SafeFileHandle OpenAgain()
+    {
+        using SafeFileHandle process = PidFd.Open(Environment.ProcessId);
+        using DescriptorHold near = new(_near!);
+        return PidFd.GetFd(process, near.Number);
+    }
+
     /// <summary>Sends files, which need not be kept; the newborn receives them when its batch runs.</summary>
     public RemoteDescriptor[] Send(IReadOnlyList<SafeFileHandle> files)
     {

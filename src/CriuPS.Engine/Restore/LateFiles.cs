@@ -15,7 +15,7 @@ internal static class LateFiles
         {
             foreach (ProcessRestore process in processes)
             {
-                foreach (FdinfoEntry descriptor in process.Received.Where(d => d.Type == FdTypes.Reg))
+                foreach (FdinfoEntry descriptor in process.Others.Where(d => d.Type == FdTypes.Reg))
                 {
                     RegFileEntry saved = files[descriptor].Reg;
                     if (!ProcfsFile.IsOfOneObject(saved.Name.Span))

@@ -23,8 +23,7 @@ internal sealed class ProcessRestore : IDisposable
     private readonly List<(Tracee Task, TaskRestore Restore, RemoteBatch Batch)> _tasks = [];
     private readonly List<RemoteDescriptor> _sent = [];
     private SelfMadeFiles? _selfMade;
-    private IReadOnlyList<FdinfoEntry> _others = [];
-    private int _placed;
+    private int _placed, _messages;
     private TaskRegisters? _leaderRegisters;
     private byte[]? _threadRegisters;
 
@@ -108,36 +107,51 @@ internal sealed class ProcessRestore : IDisposable
         program.Add("close", SyscallNumber.close, numbers[1]);
     }
 
-    /// <summary>Lets it make those of its files that it can make by itself; <see cref="FinishOwnFiles"/> comes when that has run.</summary>
+    /// <summary>Lets it make those of its files that it can make by itself; <see cref="ReceiveOwnFiles"/> comes when that has run.</summary>
     public void MakeOwnFiles(TreeFileOpening opening)
     {
         if (_ownsChannel)
         {
-            _selfMade = new SelfMadeFiles(opening, _saved.Descriptors, _channel.Number, _batch, _saved.HasOurRoot);
-            _others = _selfMade.Add();
+            _selfMade = new SelfMadeFiles(opening.OwnFilesOf(_saved.Descriptors), _channel.Number, _batch, _saved.HasOurRoot);
+            opening.Ahead?.Connect(_channel);
+            _selfMade.Add();
         }
     }
 
-    /// <summary>The descriptors whose files it did not make by itself, after <see cref="MakeOwnFiles"/>; none where it has its parent's table.</summary>
-    public IReadOnlyList<FdinfoEntry> Received => _others;
-
-    /// <summary>Adds what is left to do with them.</summary>
-    public void FinishOwnFiles()
-    {
-        _selfMade?.Finish();
-        _selfMade = null;
-    }
-
-    /// <summary>Puts the descriptors in their places that it has received, and opens and sends the next ones, as many as one message takes.</summary>
+    /// <summary>Lets it receive those that have been opened meanwhile, as many as are under way; in the end comes <see cref="FinishOwnFiles"/>.</summary>
     /// <returns>Whether there is more to do when it has run.</returns>
-    public bool RestoreFiles(TreeFileOpening opening)
+    public bool ReceiveOwnFiles(TreeFileOpening opening)
     {
-        if (!_ownsChannel)
+        if (_selfMade is not { } files || opening.Ahead is not { } ahead)
         {
             return false;
         }
 
-        IReadOnlyList<FdinfoEntry> all = _others;
+        ahead.Received(_messages);
+        _messages = files.Messages == 0 ? 0 : ahead.AwaitSent(Math.Min(files.Messages, RemoteBatch.MostMessages));
+        for (int i = 0; i < _messages; i++)
+        {
+            files.AddReceipt();
+        }
+
+        return _messages > 0;
+    }
+
+    /// <summary>The descriptors of all other files than its own, after <see cref="MakeOwnFiles"/>; none where it has its parent's table.</summary>
+    public IReadOnlyList<FdinfoEntry> Others => _selfMade?.Others ?? [];
+
+    /// <summary>Adds what is left to do with them.</summary>
+    public void FinishOwnFiles() => _selfMade?.Finish();
+
+    /// <summary>Puts the descriptors in their places that it has received, and opens and sends the next ones, as many as may be under way.</summary>
+    /// <returns>Whether there is more to do when it has run.</returns>
+    public bool RestoreFiles(TreeFileOpening opening)
+    {
+        if (_selfMade?.Others is not { } all)
+        {
+            return false;
+        }
+
         _channel.Place(_sent, [.. all.Skip(_placed).Take(_sent.Count).Select(d => ((int)d.Fd, FileTable.IsClosedOnExec(d)))]);
         _placed += _sent.Count;
         _sent.Clear();
@@ -146,8 +160,9 @@ internal sealed class ProcessRestore : IDisposable
             return false;
         }
 
-        FdinfoEntry[] some = [.. all.Skip(_placed).Take(UnixSocket.SCM_MAX_FD)];
-        FdinfoEntry[] next = [.. all.Skip(_placed + some.Length).Take(UnixSocket.SCM_MAX_FD)];
+        int most = _site.Underway.Most;
+        FdinfoEntry[] some = [.. all.Skip(_placed).Take(most)];
+        FdinfoEntry[] next = [.. all.Skip(_placed + some.Length).Take(most)];
         _sent.AddRange(_channel.Send(opening.Open(some, next)));
         opening.Done(some);
         return true;
@@ -235,8 +250,8 @@ internal sealed class ProcessRestore : IDisposable
     {
         if (_ownsChannel)
         {
-            opening.Settle(_others, _batch);
-            foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(_others))
+            opening.Settle(Others, _batch);
+            foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(Others))
             {
                 RemoteDescriptor number = _channel.Send([epoll])[0];
                 EventPollFile.Add(entry, number, _batch);
@@ -407,9 +422,7 @@ internal sealed class ProcessRestore : IDisposable
 
     private void RestoreOwners()
     {
-        IEnumerable<(FdinfoEntry, FileEntry)> told = _saved.Descriptors.Select(d => (Descriptor: d, Entry: _saved.File(d)))
-            .Where(file => FileOwner.HasOne(file.Entry) && !_saved.IsShared(file.Entry)).DistinctBy(file => file.Entry.Id);
-        foreach ((FdinfoEntry descriptor, FileEntry entry) in told)
+        foreach ((FdinfoEntry descriptor, FileEntry entry) in _saved.Owned)
         {
             if (FileOwner.In(entry) is { } owner)
             {

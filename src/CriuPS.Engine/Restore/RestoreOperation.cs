@@ -48,6 +48,7 @@ public sealed class RestoreOperation(RestoreOptions options, Action<OperationEve
         try
         {
             saved.Files.Opening.Contents.Write();
+            saved.FileOpening.BeginAhead();
             Tracee newborn = new Birth(tracer).Root(saved, options);
             using TreeRestore restore = new(tracer, saved, newborn, Tell);
             restore.Prepare();

@@ -40,7 +40,7 @@ internal sealed class RestoreSite
     public ulong DescriptorLimit => Inherited.Limits[(int)ResourceKind.OpenFiles].Soft;
 
     /// <summary>The files that are on their way to newborns.</summary>
-    public FilesUnderway Underway { get; } = new();
+    public FilesUnderway Underway => field ??= new FilesUnderway(DescriptorLimit);
 
     /// <summary>The byte after the hole.</summary>
     public ulong End => Arena.Address + Arena.Size + Vdso.Size;

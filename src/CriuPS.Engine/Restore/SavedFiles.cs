@@ -11,6 +11,7 @@ internal sealed class SavedFiles : IDisposable
     private readonly FileChoices _choices;
     private readonly Dictionary<uint, FileEntry> _files = [];
     private readonly HashSet<uint> _validated = [];
+    private volatile SharedParsing<FileEntry>? _parsing;
     private readonly List<(int Pid, string User, CriuException Reason)> _mismatches = [];
 
     public SavedFiles(ImageSet images, FileChoices choices, CancellationToken cancellation)
@@ -24,7 +25,11 @@ internal sealed class SavedFiles : IDisposable
     public void Read()
     {
         Locks = _images.ReadAll<FileLockEntry>(ImageType.FileLocks).ToLookup(l => l.Pid);
-        foreach (FileEntry entry in _images.ReadAll<FileEntry>(ImageType.Files))
+        _parsing = _images.Share<FileEntry>(ImageType.Files);
+        IReadOnlyList<FileEntry> entries = _parsing.Finish();
+        _files.EnsureCapacity(entries.Count);
+        _validated.EnsureCapacity(entries.Count);
+        foreach (FileEntry entry in entries)
         {
             Add(entry);
             if (entry.Reg is { Ext: false } named)
@@ -43,8 +48,10 @@ internal sealed class SavedFiles : IDisposable
             }
         }
 
-        Kernel.DescriptorTable.Expect(_files.Count);
     }
+
+    /// <summary>Helps another thread to do so.</summary>
+    public void HelpToRead() => _parsing?.Join();
 
     /// <summary>The locks on them, by the process that took them.</summary>
     public ILookup<int, FileLockEntry> Locks { get; private set; } = null!;
@@ -67,13 +74,13 @@ internal sealed class SavedFiles : IDisposable
     public void Validate(uint id, int pid, Func<string> user)
     {
         FileEntry entry = _files.GetValueOrDefault(id) ?? throw Lacking(id, user());
-        if (Mismatch(entry, user) is { } reason)
+        if (Mismatch(entry, user, static user => user()) is { } reason)
         {
             _mismatches.Add((pid, user(), reason));
         }
     }
 
-    private CriuException? Mismatch(FileEntry entry, Func<string> user)
+    private CriuException? Mismatch<T>(FileEntry entry, T user, Func<T, string> name)
     {
         if (!_validated.Add(entry.Id))
         {
@@ -81,7 +88,7 @@ internal sealed class SavedFiles : IDisposable
         }
 
         IFileKind kind = FileKinds.Find(entry.Type) ?? throw new CriuException(
-            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{user()} is a file of kind {entry.Type}, which is not supported yet");
+            "FileKindNotSupported", CriuErrorKind.NotSupported, $"{name(user)} is a file of kind {entry.Type}, which is not supported yet");
         try
         {
             kind.Validate(entry, Opening);
@@ -119,13 +126,16 @@ internal sealed class SavedFiles : IDisposable
     }
 
     /// <summary>Notes if the file of a descriptor cannot be had as it was, unless another one takes its place.</summary>
-    public void Validate(FdinfoEntry descriptor, int pid)
+    /// <returns>The file.</returns>
+    public FileEntry Validate(FdinfoEntry descriptor, int pid)
     {
         FileEntry entry = this[descriptor];
-        if (!Opening.Inherited.Replaces(entry) && Mismatch(entry, () => UserOf(descriptor)) is { } reason)
+        if (!Opening.Inherited.Replaces(entry) && Mismatch(entry, descriptor, UserOf) is { } reason)
         {
             _mismatches.Add((pid, UserOf(descriptor), reason));
         }
+
+        return entry;
     }
 
     public void Dispose() => Opening.Dispose();

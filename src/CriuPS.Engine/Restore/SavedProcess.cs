@@ -17,6 +17,7 @@ internal sealed class SavedProcess : IDisposable
 
     private readonly ImageSet _images;
     private readonly SavedFiles _files;
+    private readonly List<(FdinfoEntry Descriptor, FileEntry Entry)> _owned = [];
 
     private SavedProcess(ImageSet images, SavedFiles files, PstreeEntry tree)
     {
@@ -84,19 +85,33 @@ internal sealed class SavedProcess : IDisposable
             Cores = cores,
             Filters = chains,
             SharesFilters = chains.Skip(1).All(chain => chain.SequenceEqual(chains[0])),
-            Descriptors = [.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId).OrderBy(d => d.Fd)],
+            Descriptors = InOrder([.. images.ReadAll<FdinfoEntry>(ImageType.FdInfo, ids.FilesId)]),
             Pages = PageMapChain.Open(images, ImageType.PageMap, tree.Pid),
         };
+    }
+
+    // As they usually are.
+    private static List<FdinfoEntry> InOrder(List<FdinfoEntry> table)
+    {
+        for (int i = 1; i < table.Count; i++)
+        {
+            if (table[i].Fd < table[i - 1].Fd)
+            {
+                return [.. table.OrderBy(d => d.Fd)];
+            }
+        }
+
+        return table;
     }
 
     /// <summary>Whether a file of whoever restores takes the place of another one, and stays his.</summary>
     public bool IsShared(FileEntry entry) => _files.Opening.Inherited.Shares(entry);
 
+    /// <summary>The descriptors whose files tell somebody what happens, each file once, after <see cref="Validate"/>.</summary>
+    public IEnumerable<(FdinfoEntry Descriptor, FileEntry Entry)> Owned => _owned.Where(owned => !IsShared(owned.Entry)).DistinctBy(owned => owned.Entry.Id);
+
     /// <summary>The file with an id.</summary>
     public FileEntry File(uint id, string user) => _files[id, user];
-
-    /// <summary>The file of a descriptor.</summary>
-    public FileEntry File(FdinfoEntry descriptor) => _files[descriptor];
 
     /// <summary>Opens what is behind a mapping.</summary>
     public Microsoft.Win32.SafeHandles.SafeFileHandle OpenMapped(VmaEntry entry) =>
@@ -147,7 +162,11 @@ internal sealed class SavedProcess : IDisposable
         ValidateMappings();
         foreach (FdinfoEntry descriptor in Descriptors)
         {
-            _files.Validate(descriptor, Pid);
+            FileEntry entry = _files.Validate(descriptor, Pid);
+            if (FileOwner.HasOne(entry))
+            {
+                _owned.Add((descriptor, entry));
+            }
         }
 
         _files.Validate(Mm.ExeFileId, Pid, () => "the executable");

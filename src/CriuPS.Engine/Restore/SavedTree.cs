@@ -34,6 +34,9 @@ internal sealed class SavedTree : IDisposable
     /// <summary>Who gives birth to whom.</summary>
     public FamilyPlan Plan { get; private set; } = null!;
 
+    /// <summary>How they are opened again.</summary>
+    public TreeFileOpening FileOpening { get; private set; } = null!;
+
     public FamilyMember Root => _members[0];
 
     /// <summary>The living processes, parents before their children.</summary>
@@ -70,11 +73,17 @@ internal sealed class SavedTree : IDisposable
                 tree.Add(entry, leader, process);
             }
 
+            tree.LookAtNamespaces(inventory);
+            tree.FileOpening = new TreeFileOpening(tree.Files, tree.Tables());
+            foreach (SavedProcess process in tree.Processes)
+            {
+                process.Validate();
+            }
+
             tree.Files.ValidateTravellers(entries.Count == 0 ? 0 : (int)entries[0].Pid);
             tree.Files.ThrowMismatches();
             tree.Files.Opening.SharedMemory.Huge.Validate();
             tree.MakePlan();
-            tree.LookAtNamespaces(inventory);
             return tree;
         }
         catch
@@ -102,6 +111,7 @@ internal sealed class SavedTree : IDisposable
 
     public void Dispose()
     {
+        FileOpening?.Dispose();
         foreach (SavedProcess process in _processes.Values)
         {
             process.Dispose();
@@ -113,15 +123,22 @@ internal sealed class SavedTree : IDisposable
     // Processes and files, side by side.
     private (CoreEntry Leader, SavedProcess? Process)[] ReadAll(List<PstreeEntry> entries)
     {
-        Task files = Task.Run(Files.Read);
+        Task<(CoreEntry Leader, SavedProcess? Process)[]> processes = Task.Run(() =>
+        {
+            (CoreEntry, SavedProcess?)[] read = Workers.Map(entries, Read);
+            Files.HelpToRead();
+            return read;
+        });
         try
         {
-            return Workers.Map(entries, Read);
+            Files.Read();
         }
         finally
         {
-            files.GetAwaiter().GetResult();
+            Workers.AwaitQuietly(processes);
         }
+
+        return processes.GetAwaiter().GetResult();
     }
 
     // This is most of the work, and touches nothing that processes have in common. A zombie has nothing but the image of its leader.
@@ -148,7 +165,6 @@ internal sealed class SavedTree : IDisposable
         else
         {
             _processes.Add(pid, process);
-            process.Validate();
         }
 
         _members.Add(new FamilyMember(pid, (int)entry.Ppid, (int)entry.Sid, (int)entry.Pgid, process is null));
@@ -174,11 +190,6 @@ internal sealed class SavedTree : IDisposable
 
     private void MakePlan()
     {
-        if (_processes.Count == 0)
-        {
-            throw Broken("it names no living process");
-        }
-
         Plan = FamilyPlan.Of(_members);
         if (Plan.Objections.Count > 0)
         {
@@ -195,9 +206,12 @@ internal sealed class SavedTree : IDisposable
         Numbers = distinct.Count == numbers.Count ? distinct : throw Broken("two tasks of it have the same number");
     }
 
+    // Each once.
+    private List<IReadOnlyList<FdinfoEntry>> Tables() => [.. Processes.Where(p => !SharesWithParent(p, ids => ids.FilesId)).Select(p => p.Descriptors)];
+
     private void LookAtNamespaces(InventoryEntry inventory)
     {
-        SavedProcess root = _processes.Values.First();
+        SavedProcess root = _processes.Values.FirstOrDefault() ?? throw Broken("it names no living process");
         foreach (SavedProcess process in _processes.Values)
         {
             foreach ((string name, Func<TaskKobjIdsEntry, uint> id) in s_namespaces)

@@ -1,4 +1,3 @@
-using System.Collections;
 using CriuPS.Engine.Compel;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
@@ -6,58 +5,74 @@ using CriuPS.Engine.Objects.Files;
 namespace CriuPS.Engine.Restore;
 
 /// <summary>
-/// Those files of a process that it makes by itself, because nobody else has them. It does so before it has others: every new file gets the lowest number that is free,
-/// which is known, and goes from there to its place.
+/// Those files of a process that nobody else has: it makes them by itself, and receives those that we have opened for it meanwhile. It does so before it has others:
+/// every new file gets the lowest number that is free, which is known, and goes from there to its place. Gaps in the table are filled until then, so that most files
+/// come where they belong.
 /// </summary>
-internal sealed class SelfMadeFiles
+/// <param name="files">What can be made so.</param>
+/// <param name="channel">The number of the restorer's own socket.</param>
+/// <param name="batch">The process.</param>
+/// <param name="hasOurRoot">Whether names lead it where they lead us.</param>
+internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch batch, bool hasOurRoot)
 {
-    private readonly TreeFileOpening _opening;
-    private readonly RemoteBatch _batch;
-    private readonly IReadOnlyList<FdinfoEntry> _table;
-    private readonly BitArray _taken;
+    // Two more than there are: where the ends of a pipe are made.
+    private readonly DescriptorNumbers _numbers = new(Math.Max(files.Count == 0 ? 0 : (int)files[files.Count - 1].Fd, channel) + 3);
     private readonly List<(FdinfoEntry End, long Size)> _resizes = [];
-    private readonly List<FdinfoEntry> _others = [];
-    private readonly bool _hasOurRoot;
-    private int _lowest;
+    private readonly List<(int First, int Last)> _filled = [];
+    private readonly List<FdinfoEntry> _others = [], _ahead = [];
+    private int _received;
 
-    /// <param name="opening">The files of the tree.</param>
-    /// <param name="table">The process's descriptors, in ascending order.</param>
-    /// <param name="channel">The number of the restorer's own socket.</param>
-    /// <param name="batch">The process.</param>
-    /// <param name="hasOurRoot">Whether names lead it where they lead us.</param>
-    public SelfMadeFiles(TreeFileOpening opening, IReadOnlyList<FdinfoEntry> table, int channel, RemoteBatch batch, bool hasOurRoot)
-    {
-        (_opening, _table, _batch, _hasOurRoot) = (opening, table, batch, hasOurRoot);
+    /// <summary>The descriptors of all other files, in ascending order.</summary>
+    public IReadOnlyList<FdinfoEntry> Others => _others;
 
-        // Two more: where the ends of a pipe are made.
-        int last = table.Count == 0 ? 0 : (int)table[^1].Fd;
-        _taken = new BitArray(Math.Max(last, channel) + 3) { [channel] = true };
-    }
+    /// <summary>Messages that are still to be received.</summary>
+    public int Messages => (_ahead.Count - _received + UnixSocket.SCM_MAX_FD - 1) / UnixSocket.SCM_MAX_FD;
 
     /// <summary>Adds the calls that make them.</summary>
-    /// <returns>The descriptors of all other files, in ascending order.</returns>
-    public IReadOnlyList<FdinfoEntry> Add()
+    public void Add()
     {
-        Dictionary<uint, PipePair> pairs = FindPairs();
-        HashSet<FdinfoEntry> made = new(ReferenceEqualityComparer.Instance);
-        foreach (FdinfoEntry descriptor in _table)
+        _numbers.Take(channel);
+        for (int i = 0; i < files.Count; i++)
         {
-            if (made.Contains(descriptor))
+            FdinfoEntry descriptor = files[i];
+            if (_numbers.IsTaken((int)descriptor.Fd))
             {
                 continue;
             }
 
-            if (_opening.OwnFileOf(descriptor) is { } file && (file.Pipe is { } end ? TryMakePair(pairs, end, made) : TryMake(file, descriptor)))
+            OwnFile? file = files.At(i);
+            if (file is { } own && files.IsAhead(own))
             {
-                _taken[(int)descriptor.Fd] = true;
+                _ahead.Add(descriptor);
             }
-            else
+            else if (file is not { } made || !TryMake(made, descriptor, files.Count - i))
             {
                 _others.Add(descriptor);
             }
         }
+    }
 
-        return _others;
+    /// <summary>Adds the receipt of the next message.</summary>
+    public void AddReceipt()
+    {
+        FdinfoEntry[] descriptors = [.. _ahead.Skip(_received).Take(UnixSocket.SCM_MAX_FD)];
+        int[] numbers = new int[descriptors.Length];
+        for (int i = 0; i < descriptors.Length; i++)
+        {
+            FillGap((int)descriptors[i].Fd, _ahead.Count - _received - i);
+            numbers[i] = _numbers.Lowest;
+            _numbers.Take(numbers[i]);
+        }
+
+        batch.Receive(channel, descriptors.Length);
+        for (int i = descriptors.Length - 1; i >= 0; i--)
+        {
+            batch.Room(2).AddPlacing(numbers[i], (int)descriptors[i].Fd, FileTable.IsClosedOnExec(descriptors[i]));
+            _numbers.Free(numbers[i]);
+            _numbers.Take((int)descriptors[i].Fd);
+        }
+
+        _received += descriptors.Length;
     }
 
     /// <summary>Adds what is left to do when they are there.</summary>
@@ -65,92 +80,81 @@ internal sealed class SelfMadeFiles
     {
         foreach ((FdinfoEntry end, long size) in _resizes)
         {
-            _batch.Add(new CallOfDescriptor("fcntl(F_SETPIPE_SZ) of", (int)end.Fd), SyscallNumber.fcntl, (int)end.Fd, Fcntl.F_SETPIPE_SZ, size);
+            batch.Add(new CallOfDescriptor("fcntl(F_SETPIPE_SZ) of", (int)end.Fd), SyscallNumber.fcntl, (int)end.Fd, Fcntl.F_SETPIPE_SZ, size);
+        }
+
+        foreach ((int first, int last) in _filled)
+        {
+            batch.Add(new CallOfDescriptor("close_range from", first), SyscallNumber.close_range, first, last, 0);
         }
     }
 
-    private bool TryMake(FileEntry file, FdinfoEntry descriptor)
+    private bool TryMake(OwnFile file, FdinfoEntry descriptor, int left)
     {
-        if (FileKinds.Find(file.Type) is not ISelfMade kind || (file.Reg is not null && !_hasOurRoot) || !kind.CanBeSelfMade(file, _opening.Shared))
+        if (file.Entry?.Reg is not null && !hasOurRoot)
         {
             return false;
         }
 
-        int number = LowestFrom(_lowest), wanted = (int)descriptor.Fd;
+        FillGap((int)descriptor.Fd, left);
+        return file.Pipe is { } pipe ? TryMakePipe(pipe) : Make(file, descriptor);
+    }
+
+    private bool Make(OwnFile file, FdinfoEntry descriptor)
+    {
+        int number = _numbers.Lowest, wanted = (int)descriptor.Fd;
         bool closeOnExec = FileTable.IsClosedOnExec(descriptor);
-        kind.AddMaking(file, number, closeOnExec && number == wanted, _batch);
+        file.Kind!.AddMaking(file.Entry!, number, closeOnExec && number == wanted, batch);
         if (number != wanted)
         {
-            _batch.Room(2).AddMove(number, wanted, closeOnExec);
+            batch.Room(2).AddMove(number, wanted, closeOnExec);
         }
 
-        _lowest = number;
+        _numbers.Take(wanted);
         return true;
     }
 
-    private bool TryMakePair(Dictionary<uint, PipePair> pairs, PipeEntry end, HashSet<FdinfoEntry> made)
+    private bool TryMakePipe(PipePair pipe)
     {
-        if (!pairs.TryGetValue(end.PipeId, out PipePair pair) || !PipePair.IsEmpty(end.PipeId, _opening.Shared, out uint size))
+        int first = _numbers.Lowest, second = _numbers.After(first);
+        if (!pipe.FitsFrom((first, second)))
         {
             return false;
         }
 
-        int first = LowestFrom(_lowest), second = LowestFrom(first + 1);
-        if (!pair.FitsFrom((first, second)))
-        {
-            return false;
-        }
-
-        (int, int) flags = ((int)_opening.OwnFileOf(pair.Read)!.Pipe.Flags, (int)_opening.OwnFileOf(pair.Write)!.Pipe.Flags);
-        pair.AddMaking(flags, (first, second), _batch, present =>
-        {
-            if (size != 0 && present != size)
-            {
-                _resizes.Add((pair.Read, size));
-            }
-        });
-        foreach (FdinfoEntry descriptor in (FdinfoEntry[])[pair.Read, pair.Write])
-        {
-            made.Add(descriptor);
-            _taken[(int)descriptor.Fd] = true;
-        }
-
-        _lowest = first;
+        pipe.AddMaking((first, second), batch, () => _resizes.Add((pipe.Read.Descriptor, pipe.Size)));
+        pipe.AddPlacing((first, second), batch.Room(4));
+        _numbers.Take((int)pipe.Read.Descriptor.Fd);
+        _numbers.Take((int)pipe.Write.Descriptor.Fd);
         return true;
     }
 
-    private Dictionary<uint, PipePair> FindPairs()
+    // A free number below a file costs a move of this file and of all that follow, to fill it two calls at most.
+    private void FillGap(int wanted, int left)
     {
-        Dictionary<uint, PipePair> pairs = [];
-        Dictionary<uint, (FdinfoEntry Descriptor, PipeEntry End)> single = [];
-        foreach (FdinfoEntry descriptor in _table.Where(d => d.Type == FdTypes.Pipe))
+        int first = _numbers.Lowest;
+        if (first >= wanted || wanted - first > left)
         {
-            if (_opening.OwnFileOf(descriptor)?.Pipe is not { } end || !PipePair.IsOwnEnd(end) || _opening.Shared.EndsOf(end.PipeId) != 2)
-            {
-                continue;
-            }
-
-            if (!single.Remove(end.PipeId, out (FdinfoEntry Descriptor, PipeEntry End) other))
-            {
-                single.Add(end.PipeId, (descriptor, end));
-            }
-            else if (((other.End.Flags ^ end.Flags) & Fcntl.O_ACCMODE) != 0)
-            {
-                bool reads = (end.Flags & Fcntl.O_ACCMODE) == Fcntl.O_RDONLY;
-                pairs.Add(end.PipeId, reads ? new PipePair(descriptor, other.Descriptor) : new PipePair(other.Descriptor, descriptor));
-            }
+            return;
         }
 
-        return pairs;
+        for (int number = first; number < wanted; number = _numbers.After(number))
+        {
+            batch.Add(new CallOfDescriptor("dup3 to", number), SyscallNumber.dup3, channel, number, 0);
+            AddFilled(number);
+            _numbers.Take(number);
+        }
     }
 
-    private int LowestFrom(int number)
+    private void AddFilled(int number)
     {
-        while (_taken[number])
+        if (_filled is [.., (int first, int last)] && last == number - 1)
         {
-            number++;
+            _filled[^1] = (first, number);
         }
-
-        return number;
+        else
+        {
+            _filled.Add((number, number));
+        }
     }
 }

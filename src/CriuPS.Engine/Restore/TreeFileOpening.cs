@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CriuPS.Engine.Objects.Files;
 using Microsoft.Win32.SafeHandles;
 
@@ -5,7 +6,7 @@ namespace CriuPS.Engine.Restore;
 
 /// <summary>
 /// Opens the files of a tree, each once, for all who have it, and keeps it no longer than until the last of them has got it. If only one process has descriptors,
-/// the next of its files are opened while it takes those before them; the files of several are opened in their order.
+/// some of its files are opened while it makes others, and the next while it takes those before them; the files of several are opened in their order.
 /// </summary>
 internal sealed class TreeFileOpening : IDisposable
 {
@@ -14,8 +15,9 @@ internal sealed class TreeFileOpening : IDisposable
     private readonly Dictionary<uint, SafeFileHandle> _open = [];
     private readonly HashSet<uint> _settled = [];
     private readonly HashSet<uint> _travellers = [];
+    private readonly List<SafeFileHandle> _done = [];
     private readonly bool _opensAhead;
-    private Task? _ahead;
+    private Task? _next;
 
     /// <param name="files">The files of the image set.</param>
     /// <param name="tables">The tables that will be filled.</param>
@@ -23,15 +25,42 @@ internal sealed class TreeFileOpening : IDisposable
     {
         _files = files;
         _opensAhead = tables.Count == 1;
+        _users.EnsureCapacity(tables.Sum(table => table.Count));
         foreach (FdinfoEntry descriptor in tables.SelectMany(table => table))
         {
-            _users[descriptor.Id] = _users.GetValueOrDefault(descriptor.Id) + 1;
+            CollectionsMarshal.GetValueRefOrAddDefault(_users, descriptor.Id, out _)++;
         }
 
         if (!files.Opening.Sockets.IsEmpty)
         {
             _travellers = [.. files.Opening.Sockets.Travellers];
-            files.Opening.Sockets.Make(id => Open(id, "the queue of a socket"));
+        }
+
+        if (_opensAhead && tables.First() is { Count: >= FilesAhead.WorthAThread } table)
+        {
+            Ahead = new FilesAhead(this, table);
+        }
+        else
+        {
+            Kernel.DescriptorTable.Expect(_users.Count);
+        }
+    }
+
+    /// <summary>Begins to open what need not wait for the process, beside what comes next; all must be valid.</summary>
+    public void BeginAhead() => Ahead?.Begin();
+
+    /// <summary>What is opened so; null for nothing.</summary>
+    public FilesAhead? Ahead { get; }
+
+    /// <summary>The files of a table that its process can make by itself.</summary>
+    public OwnFiles OwnFilesOf(IReadOnlyList<FdinfoEntry> table) => Ahead?.Files ?? new OwnFiles(this, table, table.Count);
+
+    /// <summary>Makes the sockets, with what is on its way over them.</summary>
+    public void MakeSockets()
+    {
+        if (!_files.Opening.Sockets.IsEmpty)
+        {
+            _files.Opening.Sockets.Make(id => Open(id, "the queue of a socket"));
         }
     }
 
@@ -40,12 +69,12 @@ internal sealed class TreeFileOpening : IDisposable
     /// <param name="next">Those that the process will have after them.</param>
     public SafeFileHandle[] Open(IReadOnlyList<FdinfoEntry> descriptors, IReadOnlyList<FdinfoEntry> next)
     {
-        _ahead?.GetAwaiter().GetResult();
-        _ahead = null;
+        _next?.GetAwaiter().GetResult();
+        _next = null;
         SafeFileHandle[] files = [.. descriptors.Select(Open)];
         if (_opensAhead && next.Count > 0)
         {
-            _ahead = Task.Run(() =>
+            _next = Task.Run(() =>
             {
                 foreach (FdinfoEntry descriptor in next)
                 {
@@ -81,12 +110,14 @@ internal sealed class TreeFileOpening : IDisposable
 
     private SafeFileHandle Open(FileEntry entry)
     {
-        SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
+        SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? Make(entry);
         lock (_open)
         {
             return _open[entry.Id] = handle;
         }
     }
+
+    private SafeFileHandle Make(FileEntry entry) => FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
 
     /// <summary>Lets the first process that has a file do what only such a process can do.</summary>
     public void Settle(IReadOnlyList<FdinfoEntry> table, Compel.RemoteBatch batch)
@@ -124,36 +155,35 @@ internal sealed class TreeFileOpening : IDisposable
     /// <summary>The locks that a process had taken.</summary>
     public IEnumerable<FileLockEntry> LocksOf(int pid) => _files.Locks[pid];
 
-    /// <summary>Descriptors have been sent: what nobody else waits for is closed.</summary>
+    /// <summary>Descriptors have been sent: what nobody else waits for is closed when there is time.</summary>
     public void Done(IEnumerable<FdinfoEntry> sent)
     {
-        foreach (FdinfoEntry descriptor in sent)
+        lock (_open)
         {
-            if (--_users[descriptor.Id] == 0)
+            foreach (FdinfoEntry descriptor in sent)
             {
-                Close(descriptor.Id);
+                if (--CollectionsMarshal.GetValueRefOrNullRef(_users, descriptor.Id) == 0 && _open.Remove(descriptor.Id, out SafeFileHandle? handle))
+                {
+                    _done.Add(handle);
+                }
             }
         }
     }
 
-    private void Close(uint id)
+    /// <summary>Closes what is of no use here any more.</summary>
+    public void CloseDone()
     {
-        SafeFileHandle? handle;
-        lock (_open)
-        {
-            _open.Remove(id, out handle);
-        }
-
-        handle?.Dispose();
+        _done.ForEach(handle => handle.Dispose());
+        _done.Clear();
     }
 
     public void Dispose()
     {
         // What was opened ahead, or failed to be, is of no use any more; whatever it failed by was not the reason.
-        _ahead?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
-        foreach (SafeFileHandle handle in _open.Values)
-        {
-            handle.Dispose();
-        }
+        Ahead?.Dispose();
+        _next?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        _done.AddRange(_open.Values);
+        _open.Clear();
+        CloseDone();
     }
 }

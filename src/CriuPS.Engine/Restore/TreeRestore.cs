@@ -200,6 +200,15 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         RemoteBatch.RunAll(processes.Select(p => p.Batches[0]), meanwhile);
     }
 
+    private void InSteps(IReadOnlyCollection<ProcessRestore> processes, Func<ProcessRestore, bool> collect, Action? meanwhile = null)
+    {
+        for (bool more = true; more;)
+        {
+            more = false;
+            InStep(processes, process => more |= collect(process), meanwhile);
+        }
+    }
+
     // The leaders come last: what belongs to the process and is reset by any thread's credentials (dumpable) is among their states.
     private void RestoreTasks(ProcessRestore[] processes)
     {
@@ -244,8 +253,8 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
 
     private void RestoreFiles()
     {
-        using TreeFileOpening opening = new(
-            saved.Files, [.. Processes.Where(p => p.OwnsDescriptors).Select(p => p.Saved.Descriptors)]);
+        using TreeFileOpening opening = saved.FileOpening;
+        opening.MakeSockets();
         foreach (ProcessRestore[] some in Groups(Processes))
         {
             InStep(some, process =>
@@ -253,12 +262,9 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
                 process.RestoreDirectories();
                 process.MakeOwnFiles(opening);
             });
+            InSteps(some, process => process.ReceiveOwnFiles(opening));
             Array.ForEach(some, process => process.FinishOwnFiles());
-            for (bool more = true; more;)
-            {
-                more = false;
-                InStep(some, process => more |= process.RestoreFiles(opening));
-            }
+            InSteps(some, process => process.RestoreFiles(opening), meanwhile: opening.CloseDone);
         }
 
         RestoreTerminals();
@@ -292,7 +298,7 @@ internal sealed class TreeRestore(Tracer tracer, SavedTree saved, Tracee root, A
         {
             foreach (ProcessRestore process in Processes.Where(p => p.OwnsDescriptors))
             {
-                foreach (FdinfoEntry descriptor in process.Received)
+                foreach (FdinfoEntry descriptor in process.Others)
                 {
                     RestoreSessionTerminal(process, descriptor, opened);
                 }

@@ -40,6 +40,6 @@ internal sealed class EventFile : IFileKind, ISelfMade
     // What eventfd2(2) takes as the first value has 32 bits.
     public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => entry.Efd.Counter <= uint.MaxValue;
 
-    public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch) => batch.Add(
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch) => batch.Add(
         "eventfd2", SyscallNumber.eventfd2, (long)entry.Efd.Counter, ((int)entry.Efd.Flags & AtCreation) | (closeOnExec ? Fcntl.O_CLOEXEC : 0));
 }

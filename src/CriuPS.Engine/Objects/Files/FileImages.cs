@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CriuPS.Engine.Errors;
 using CriuPS.Engine.Images;
 using CriuPS.Engine.Kernel;
@@ -170,15 +171,18 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     private readonly Dictionary<uint, int> _ends = [];
 
-    private readonly HashSet<(ByteString Name, uint Flags, uint? Mode, ulong? Size, RepeatedField<uint> BuildId)> _compared = [];
+    private readonly HashSet<RegFileEntry> _compared = new(SameClaim.Comparer);
 
     private readonly Dictionary<uint, int> _dying = [];
 
     private readonly HashSet<int> _momentary = [];
 
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _pipeData, _namedPipeData;
+    // Files of several kinds are looked at by two threads at once.
+    private readonly Lazy<ILookup<uint, (PipeDataEntry Entry, byte[] Content)>> _pipeData = new(() => ReadPipeData(set, ImageType.PipesData));
 
-    private ILookup<uint, CriupsPipeEntry>? _packets;
+    private readonly Lazy<ILookup<uint, CriupsPipeEntry>> _packets = new(() => set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId));
+
+    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _namedPipeData;
 
     private ILookup<uint, CriupsNotifyEntry>? _notify;
 
@@ -225,10 +229,10 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     public FileEntry File(uint id) => file(id);
 
     /// <summary>What a pipe held; the image of all pipes is read once.</summary>
-    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => (_pipeData ??= ReadPipeData(ImageType.PipesData))[id];
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => _pipeData.Value[id];
 
     /// <summary>What a named pipe held.</summary>
-    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> NamedPipeData(uint id) => (_namedPipeData ??= ReadPipeData(ImageType.FifoData))[id];
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> NamedPipeData(uint id) => (_namedPipeData ??= ReadPipeData(set, ImageType.FifoData))[id];
 
     /// <summary>A process that will have ended when the restore is done; each number stands for another one.</summary>
     public int DeadProcess(uint number)
@@ -282,8 +286,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
         return PipesMayEndOutside;
     }
 
-    private IEnumerable<CriupsPipeEntry> PipeExtras(uint id) =>
-        (_packets ??= set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId))[id];
+    private IEnumerable<CriupsPipeEntry> PipeExtras(uint id) => _packets.Value[id];
 
     /// <summary>What a file that watches has beyond its entry; null for nothing.</summary>
     public CriupsNotifyEntry? Notify(uint id) => (_notify ??= set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id))[id].FirstOrDefault();
@@ -296,7 +299,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     /// <summary>The elements of a map of bpf(2); null where none are saved.</summary>
     public (BpfmapDataEntry Entry, byte[] Content)? BpfMapData(uint id) =>
-        (_bpfMapData ??= ReadContents<BpfmapDataEntry>(ImageType.BpfMapData).GroupBy(d => d.Entry.MapId).ToDictionary(same => same.Key, same => same.Last()))
+        (_bpfMapData ??= ReadContents<BpfmapDataEntry>(set, ImageType.BpfMapData).GroupBy(d => d.Entry.MapId).ToDictionary(same => same.Key, same => same.Last()))
         .TryGetValue(id, out (BpfmapDataEntry Entry, byte[] Content) data) ? data : null;
 
     /// <summary>A map of bpf(2), made by the first who asks.</summary>
@@ -325,7 +328,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     }
 
     /// <summary>Counts an open end of a pipe that will be opened.</summary>
-    public void ExpectEnd(uint pipe) => _ends[pipe] = _ends.GetValueOrDefault(pipe) + 1;
+    public void ExpectEnd(uint pipe) => CollectionsMarshal.GetValueRefOrAddDefault(_ends, pipe, out _)++;
 
     /// <summary>How many open files are ends of a pipe.</summary>
     public int EndsOf(uint pipe) => _ends.GetValueOrDefault(pipe);
@@ -345,12 +348,23 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     }
 
     /// <summary>Whether a file has not yet been compared with what an entry says of it.</summary>
-    public bool IsNewClaim(RegFileEntry saved) =>
-        _compared.Add((saved.Name, saved.Flags, saved.HasMode ? saved.Mode : (uint?)null, saved.HasSize ? saved.Size : (ulong?)null, saved.BuildId));
+    public bool IsNewClaim(RegFileEntry saved) => _compared.Add(saved);
 
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageType type) => ReadContents<PipeDataEntry>(type).ToLookup(d => d.Entry.PipeId);
+    // What an entry says of the file that has the name, position and owner left aside.
+    private sealed class SameClaim : IEqualityComparer<RegFileEntry>
+    {
+        public static SameClaim Comparer { get; } = new();
 
-    private IEnumerable<(T Entry, byte[] Content)> ReadContents<T>(ImageType type) where T : class, IMessage<T>, new()
+        public bool Equals(RegFileEntry? one, RegFileEntry? other) =>
+            one!.Flags == other!.Flags && one.HasMode == other.HasMode && one.Mode == other.Mode && one.HasSize == other.HasSize && one.Size == other.Size
+            && one.Name.Equals(other.Name) && one.BuildId.Equals(other.BuildId);
+
+        public int GetHashCode(RegFileEntry entry) => entry.Name.GetHashCode() ^ (int)entry.Flags;
+    }
+
+    private static ILookup<uint, (PipeDataEntry Entry, byte[] Content)> ReadPipeData(ImageSet set, ImageType type) => ReadContents<PipeDataEntry>(set, type).ToLookup(d => d.Entry.PipeId);
+
+    private static IEnumerable<(T Entry, byte[] Content)> ReadContents<T>(ImageSet set, ImageType type) where T : class, IMessage<T>, new()
     {
         using ImageReader? reader = set.OpenReader(type);
         while (reader?.Read<T>() is { } entry)

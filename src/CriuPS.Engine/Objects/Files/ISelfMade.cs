@@ -15,6 +15,6 @@ internal interface ISelfMade
     /// <param name="entry">The file.</param>
     /// <param name="number">The lowest number that is free in the process then: what it will get.</param>
     /// <param name="closeOnExec">Whether execve(2) closes that descriptor.</param>
-    /// <param name="batch">The process.</param>
-    void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch);
+    /// <param name="batch">The process, or a thread of ours.</param>
+    void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch);
 }

@@ -64,13 +64,10 @@ internal sealed class InheritedFiles(IReadOnlyCollection<InheritedDescriptor> gi
     private static string LinkOf(InheritedDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{descriptor.Descriptor}");
 
     // Both ends of a pipe have one name: the descriptor that can be used in the same direction is meant.
-    private InheritedDescriptor? Find(FileEntry entry)
-    {
-        if (given.Count == 0)
-        {
-            return null;
-        }
+    private InheritedDescriptor? Find(FileEntry entry) => given.Count == 0 ? null : FindGiven(entry);
 
+    private InheritedDescriptor? FindGiven(FileEntry entry)
+    {
         string[] names = [.. NamesOf(entry)];
         InheritedDescriptor[] found = [.. given.Where(g => names.Contains(g.Resource))];
         if (found.Length == 0)

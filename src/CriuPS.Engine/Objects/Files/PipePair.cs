@@ -3,10 +3,11 @@ using CriuPS.Engine.Kernel;
 
 namespace CriuPS.Engine.Objects.Files;
 
-/// <summary>The two ends of an empty pipe that one process has and nobody else: it makes them by one call (pipe2(2)).</summary>
-/// <param name="Read">The descriptor that reads.</param>
-/// <param name="Write">The descriptor that writes.</param>
-internal readonly record struct PipePair(FdinfoEntry Read, FdinfoEntry Write)
+/// <summary>A pipe with nothing in it, both ends of which one process has and nobody else: one call makes them (pipe2(2)).</summary>
+/// <param name="Read">The end that reads.</param>
+/// <param name="Write">The end that writes.</param>
+/// <param name="Size">Bytes that it has room for; 0 where that is not saved.</param>
+internal sealed record PipePair((FdinfoEntry Descriptor, PipeEntry Entry) Read, (FdinfoEntry Descriptor, PipeEntry Entry) Write, uint Size)
 {
     private const int AtCreation = Fcntl.O_NONBLOCK | Fcntl.O_DIRECT, Settable = AtCreation | Fcntl.O_APPEND;
 
@@ -34,37 +35,51 @@ internal readonly record struct PipePair(FdinfoEntry Read, FdinfoEntry Write)
 
     /// <summary>Whether the ends can come to their places from where they are made: one may have the other's place, but not both.</summary>
     /// <param name="numbers">The two lowest numbers that are free in the process.</param>
-    public bool FitsFrom((int First, int Second) numbers) => (int)Read.Fd != numbers.Second || (int)Write.Fd != numbers.First;
+    public bool FitsFrom((int First, int Second) numbers) => (int)Read.Descriptor.Fd != numbers.Second || (int)Write.Descriptor.Fd != numbers.First;
 
     /// <summary>Adds the calls that make the pipe.</summary>
-    /// <param name="flags">The flags of both ends.</param>
-    /// <param name="numbers">The two lowest numbers that are free in the process.</param>
-    /// <param name="batch">The process.</param>
-    /// <param name="size">Takes the pipe's size, as the kernel made it.</param>
-    public void AddMaking((int Read, int Write) flags, (int First, int Second) numbers, RemoteBatch batch, Action<long> size)
+    /// <param name="numbers">The two lowest numbers that are free.</param>
+    /// <param name="batch">The process, or a thread of ours.</param>
+    /// <param name="resize">What is done if the kernel made it of another size.</param>
+    public void AddMaking((int First, int Second) numbers, SyscallBatch batch, Action resize)
     {
-        SyscallProgram program = batch.Room(8, 16);
-        int common = flags.Read & flags.Write & AtCreation;
-        program.Add("pipe2", SyscallNumber.pipe2, program.Reserve(2 * sizeof(int)), common);
-        AddFlags(program, numbers.First, flags.Read & Settable, common);
-        AddFlags(program, numbers.Second, flags.Write & Settable, common);
-        Operation made = program.Add("fcntl(F_GETPIPE_SZ)", SyscallNumber.fcntl, numbers.First, Fcntl.F_GETPIPE_SZ);
-        batch.Then(answers => size(answers.Result(made)));
-        if ((int)Read.Fd == numbers.Second)
+        SyscallProgram program = batch.Room(4, 16);
+        program.Add("pipe2", SyscallNumber.pipe2, program.Reserve(2 * sizeof(int)), Common);
+        AddFlags(program, numbers.First, Read.Entry);
+        AddFlags(program, numbers.Second, Write.Entry);
+        if (Size != 0)
         {
-            AddMove(program, numbers.Second, Write, closes: false);
-            AddMove(program, numbers.First, Read, closes: true);
-        }
-        else
-        {
-            AddMove(program, numbers.First, Read, closes: (int)Write.Fd != numbers.First);
-            AddMove(program, numbers.Second, Write, closes: true);
+            Operation made = program.Add("fcntl(F_GETPIPE_SZ)", SyscallNumber.fcntl, numbers.First, Fcntl.F_GETPIPE_SZ);
+            batch.Then(answers =>
+            {
+                if (answers.Result(made) != Size)
+                {
+                    resize();
+                }
+            });
         }
     }
 
-    private static void AddFlags(SyscallProgram program, int number, int wanted, int present)
+    /// <summary>Adds the calls that bring the ends to their places in the process; at most four.</summary>
+    public void AddPlacing((int First, int Second) numbers, SyscallProgram program)
     {
-        if (wanted != present)
+        if ((int)Read.Descriptor.Fd == numbers.Second)
+        {
+            AddMove(program, numbers.Second, Write.Descriptor, closes: false);
+            AddMove(program, numbers.First, Read.Descriptor, closes: true);
+        }
+        else
+        {
+            AddMove(program, numbers.First, Read.Descriptor, closes: (int)Write.Descriptor.Fd != numbers.First);
+            AddMove(program, numbers.Second, Write.Descriptor, closes: true);
+        }
+    }
+
+    private int Common => (int)(Read.Entry.Flags & Write.Entry.Flags) & AtCreation;
+
+    private void AddFlags(SyscallProgram program, int number, PipeEntry entry)
+    {
+        if (((int)entry.Flags & Settable) is int wanted && wanted != Common)
         {
             program.Add(new CallOfDescriptor("fcntl(F_SETFL) of", number), SyscallNumber.fcntl, number, Fcntl.F_SETFL, wanted);
         }

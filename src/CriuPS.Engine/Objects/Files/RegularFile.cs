@@ -177,7 +177,7 @@ internal sealed class RegularFile : IFileKind, ISelfMade
         !saved.Ext && saved.Name.Span.StartsWith("/"u8) && saved.Name.Length < LongestName && !ProcfsFile.IsIn(saved.Name.Span)
         && !opening.Remaps.Has(saved) && opening.Remaps.EndedProcess(saved.Id) == 0;
 
-    public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch)
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch)
     {
         RegFileEntry saved = entry.Reg;
         SyscallProgram program = batch.Room(2, saved.Name.Length + sizeof(ulong));

@@ -19,8 +19,9 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
     private const int NotAgain = Fcntl.O_NOFOLLOW | Fcntl.O_CLOEXEC;
 
     private readonly List<byte[]> _links = [];
-    private readonly Dictionary<uint, int> _ended = [];
-    private Dictionary<uint, LostFile>? _byEntry;
+
+    // Two threads may look at files at once.
+    private readonly Lazy<(Dictionary<uint, LostFile> ByEntry, Dictionary<uint, int> Ended)> _lost = new(() => Read(set, paths));
 
     /// <summary>What a file entry's content is found by: another entry for a name that was given, itself for every other.</summary>
     /// <returns>Null where there is no name, because the content is in the images.</returns>
@@ -53,7 +54,7 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
 
     private IEnumerable<LostFile> Ghosts(uint device, ulong inode)
     {
-        foreach (LostFile lost in (_byEntry ??= Read()).Values.Where(l => l.Link is null))
+        foreach (LostFile lost in _lost.Value.ByEntry.Values.Where(l => l.Link is null))
         {
             lost.Entry ??= GhostFile.Read(set, lost.Id);
             if (lost.Entry.Dev == device && lost.Entry.Ino == inode)
@@ -76,11 +77,7 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
     }
 
     /// <summary>The process that a file of /proc is about, where that had ended; 0 for all others.</summary>
-    public int EndedProcess(uint id)
-    {
-        _byEntry ??= Read();
-        return _ended.GetValueOrDefault(id);
-    }
+    public int EndedProcess(uint id) => _lost.Value.Ended.GetValueOrDefault(id);
 
     /// <summary>Whether a file has lost its name.</summary>
     public bool Has(RegFileEntry saved) => Find(saved) is not null;
@@ -115,7 +112,7 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
 
     public void Dispose()
     {
-        foreach (LostFile lost in (IEnumerable<LostFile>?)_byEntry?.Values ?? [])
+        foreach (LostFile lost in _lost.IsValueCreated ? (IEnumerable<LostFile>)_lost.Value.ByEntry.Values : [])
         {
             foreach (SafeFileHandle handle in lost.Files.Values.Concat(lost.Ready.Values))
             {
@@ -124,11 +121,12 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
         }
     }
 
-    private LostFile? Find(RegFileEntry saved) => (_byEntry ??= Read()).GetValueOrDefault(saved.Id);
+    private LostFile? Find(RegFileEntry saved) => _lost.Value.ByEntry.GetValueOrDefault(saved.Id);
 
-    private Dictionary<uint, LostFile> Read()
+    private static (Dictionary<uint, LostFile> ByEntry, Dictionary<uint, int> Ended) Read(ImageSet set, PathMap paths)
     {
         Dictionary<uint, LostFile> found = [];
+        Dictionary<uint, int> ended = [];
         Dictionary<(bool IsLink, uint Id), LostFile> known = [];
         foreach (RemapFilePathEntry remap in set.ReadAll<RemapFilePathEntry>(ImageType.RemapFilePath))
         {
@@ -137,23 +135,23 @@ internal sealed class RemapOpening(ImageSet set, PathMap paths, CancellationToke
             bool old = !remap.HasRemapType, isLink = old ? (remap.RemapId & OldGhost) == 0 : remap.RemapType == RemapType.Linked;
             if (!old && remap.RemapType == RemapType.Procfs)
             {
-                _ended[remap.OrigId] = (int)remap.RemapId;
+                ended[remap.OrigId] = (int)remap.RemapId;
                 continue;
             }
 
             uint id = old ? remap.RemapId & ~OldGhost : remap.RemapId;
             if (!known.TryGetValue((isLink, id), out LostFile? lost))
             {
-                lost = known[(isLink, id)] = new LostFile(id, isLink ? ReadLink(id) : null);
+                lost = known[(isLink, id)] = new LostFile(id, isLink ? ReadLink(set, paths, id) : null);
             }
 
             found[remap.OrigId] = lost;
         }
 
-        return found;
+        return (found, ended);
     }
 
-    private RegFileEntry ReadLink(uint id)
+    private static RegFileEntry ReadLink(ImageSet set, PathMap paths, uint id)
     {
         RegFileEntry link = set.ReadAll<FileEntry>(ImageType.Files).FirstOrDefault(f => f.Id == id)?.Reg ?? throw new ImageException(
             ImageException.MalformedEntry, set.FullName(ImageType.Files.FileName()), 0, $"it lacks file {id}, which stands for a lost name");

@@ -77,7 +77,7 @@ internal sealed class TimerFile : IFileKind, ISelfMade
     // What is set by our clock must run by it.
     public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => !opening.HasOtherClocks;
 
-    public void AddMaking(FileEntry entry, int number, bool closeOnExec, RemoteBatch batch)
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch)
     {
         TimerfdEntry saved = entry.Tfd;
         SyscallProgram program = batch.Room(3, System.Runtime.CompilerServices.Unsafe.SizeOf<PosixTimerCalls.itimerspec>() + sizeof(ulong));
