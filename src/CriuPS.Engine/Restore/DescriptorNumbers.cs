@@ -3,10 +3,11 @@ using System.Collections;
 namespace CriuPS.Engine.Restore;
 
 /// <summary>Which numbers of a table of descriptors are taken: a new file gets the lowest that is not.</summary>
-/// <param name="size">A number that none reaches.</param>
-internal sealed class DescriptorNumbers(int size)
+internal sealed class DescriptorNumbers
 {
-    private readonly BitArray _taken = new(size);
+    private const int Usual = 256;
+
+    private readonly BitArray _taken = new(Usual);
     private int _below;
 
     /// <summary>The lowest number that is free.</summary>
@@ -15,9 +16,17 @@ internal sealed class DescriptorNumbers(int size)
     /// <summary>The lowest number above another one that is free.</summary>
     public int After(int number) => From(number + 1);
 
-    public bool IsTaken(int number) => _taken[number];
+    public bool IsTaken(int number) => number < _taken.Length && _taken[number];
 
-    public void Take(int number) => _taken[number] = true;
+    public void Take(int number)
+    {
+        if (number >= _taken.Length)
+        {
+            _taken.Length = 2 * number;
+        }
+
+        _taken[number] = true;
+    }
 
     public void Free(int number)
     {
@@ -27,7 +36,7 @@ internal sealed class DescriptorNumbers(int size)
 
     private int From(int number)
     {
-        while (_taken[number])
+        while (IsTaken(number))
         {
             number++;
         }

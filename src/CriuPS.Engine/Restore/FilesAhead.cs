@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using CriuPS.Engine.Compel;
+using CriuPS.Engine.Errors;
 using CriuPS.Engine.Kernel;
 using CriuPS.Engine.Objects.Files;
 using Microsoft.Win32.SafeHandles;
@@ -26,14 +27,14 @@ internal sealed class FilesAhead : IDisposable
     private readonly IReadOnlyList<FdinfoEntry> _table;
     private readonly Thread _thread;
     private readonly OwnBatch _batch = new();
-    private readonly DescriptorNumbers _numbers;
+    private readonly DescriptorNumbers _numbers = new();
     private readonly Dictionary<uint, int> _otherEnds = [];
     private readonly Queue<int[]> _opened = [];
     private OwnFiles? _files;
     private volatile DescriptorChannel? _channel;
     private ExceptionDispatchInfo? _failure;
-    private int _underway;
-    private bool _begun, _stalled, _ended;
+    private int _underway, _known;
+    private bool _hasOwnTable, _begun, _stalled, _ended;
 
     /// <summary>Begins to look which they are.</summary>
     /// <param name="opening">The files of the tree.</param>
@@ -41,15 +42,12 @@ internal sealed class FilesAhead : IDisposable
     public FilesAhead(TreeFileOpening opening, IReadOnlyList<FdinfoEntry> table)
     {
         (_opening, _table) = (opening, table);
-
-        // Beside the files there are the socket and, for a moment, what leads to it.
-        _numbers = new DescriptorNumbers(table.Count + 4);
         _thread = new Thread(Run, StackSize) { IsBackground = true, Name = "criups files" };
         _thread.Start();
     }
 
     /// <summary>The files of the table.</summary>
-    /// <exception cref="Errors.CriuException">They could not be found.</exception>
+    /// <exception cref="CriuException">They could not be found.</exception>
     public OwnFiles Files
     {
         get
@@ -68,7 +66,7 @@ internal sealed class FilesAhead : IDisposable
     /// <summary>Waits until messages are on their way.</summary>
     /// <param name="most">As many as are wanted.</param>
     /// <returns>How many there are, fewer only where the way takes no more.</returns>
-    /// <exception cref="Errors.CriuException">A file could not be opened or sent.</exception>
+    /// <exception cref="CriuException">A file could not be opened or sent.</exception>
     public int AwaitSent(int most)
     {
         Await(() => _underway >= most || (_stalled && _underway > 0));
@@ -94,14 +92,11 @@ internal sealed class FilesAhead : IDisposable
         {
             OwnFiles files = new(_opening, _table, _table.Count - PartOf(_table.Count));
             DescriptorTable.Expect(files.Others);
-            if (Syscall.IsError(Syscall.Invoke(SyscallNumber.unshare, (long)Clone3.CLONE_FILES)))
+            _hasOwnTable = !Syscall.IsError(Syscall.Invoke(SyscallNumber.unshare, (long)Clone3.CLONE_FILES));
+            if (!_hasOwnTable)
             {
                 // A sandbox may forbid it: then the process makes all of them.
                 files.OpenNoneAhead();
-            }
-            else
-            {
-                Syscall.Check(Syscall.Invoke(SyscallNumber.close_range, 0, Everything, 0), "close_range");
             }
 
             Tell(() => _files = files);
@@ -109,11 +104,18 @@ internal sealed class FilesAhead : IDisposable
             {
                 Work(files);
             }
+
         }
         catch (Exception e)
         {
             // Nothing may escape from a thread: it would end the shell.
             Tell(() => _failure = ExceptionDispatchInfo.Capture(e));
+        }
+
+        if (_hasOwnTable)
+        {
+            // The runtime may have begun a thread of its own in this one, which would keep what is open here.
+            Syscall.Invoke(SyscallNumber.close_range, 0, Everything, 0);
         }
     }
 
@@ -159,27 +161,60 @@ internal sealed class FilesAhead : IDisposable
         }
 
         _batch.Run();
+        CheckNumbers(numbers[0]);
         _opened.Enqueue(numbers);
     }
 
     private int Add(OwnFile file)
     {
-        int number = _numbers.Lowest;
+        int number = Next();
         file.Kind!.AddMaking(file.Entry!, number, closeOnExec: false, _batch);
-        _numbers.Take(number);
         return number;
     }
 
     private int AddPipe(PipePair pipe, uint end)
     {
-        int read = _numbers.Lowest, write = _numbers.After(read);
+        int read = Next(), write = Next();
         pipe.AddMaking((read, write), _batch, () => Syscall.Check(
             Syscall.Invoke(SyscallNumber.fcntl, read, Fcntl.F_SETPIPE_SZ, pipe.Size), () => $"fcntl(F_SETPIPE_SZ) of pipe {pipe.Read.Entry.PipeId}"));
-        _numbers.Take(read);
-        _numbers.Take(write);
         bool isWriter = pipe.Write.Descriptor.Id == end;
         _otherEnds.Add(isWriter ? pipe.Read.Descriptor.Id : pipe.Write.Descriptor.Id, isWriter ? read : write);
         return isWriter ? write : read;
+    }
+
+    // The number of the next file that is made in this thread. What all threads had open before is open here too.
+    private int Next()
+    {
+        int number;
+        do
+        {
+            number = _numbers.Lowest;
+            _numbers.Take(number);
+        }
+        while (number >= _known && IsOpen(number));
+        return number;
+    }
+
+    private bool IsOpen(int number)
+    {
+        _known = number + 1;
+        return !Syscall.IsError(Syscall.Invoke(SyscallNumber.fcntl, number, Fcntl.F_GETFD));
+    }
+
+    // If anything else was opened in this thread, files would have other numbers than they should.
+    private void CheckNumbers(int any)
+    {
+        int expected = Next();
+        long number = Syscall.Check(Syscall.Invoke(SyscallNumber.fcntl, any, Fcntl.F_DUPFD_CLOEXEC, 0), "fcntl(F_DUPFD)");
+        Syscall.Check(Syscall.Invoke(SyscallNumber.close, number), "close");
+        _numbers.Free(expected);
+        if (number != expected)
+        {
+            throw new CriuException("DescriptorsMixedUp", CriuErrorKind.KernelFailure, $"descriptor {number} was to be {expected}: something else was opened in this thread")
+            {
+                Remedy = "try again",
+            };
+        }
     }
 
     // Where the way takes no more, or the user may have no more files under way, those before must have been received.

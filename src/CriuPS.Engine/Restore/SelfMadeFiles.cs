@@ -15,8 +15,7 @@ namespace CriuPS.Engine.Restore;
 /// <param name="hasOurRoot">Whether names lead it where they lead us.</param>
 internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch batch, bool hasOurRoot)
 {
-    // Two more than there are: where the ends of a pipe are made.
-    private readonly DescriptorNumbers _numbers = new(Math.Max(files.Count == 0 ? 0 : (int)files[files.Count - 1].Fd, channel) + 3);
+    private readonly DescriptorNumbers _numbers = new();
     private readonly List<(FdinfoEntry End, long Size)> _resizes = [];
     private readonly List<(int First, int Last)> _filled = [];
     private readonly List<FdinfoEntry> _others = [], _ahead = [];
