@@ -49,6 +49,7 @@ public sealed class CheckpointTests
     [InlineData("files", true)]
     [InlineData("pipes", true)]
     [InlineData("places", false)]
+    [InlineData("many_files", true)]
     [InlineData("thread_identities", true)]
     [InlineData("settings", true)]
     [InlineData("vdso_time", true)]

@@ -7,7 +7,7 @@ namespace CriuPS.Tests.Images;
 public sealed class SharedParsingTests
 {
     [Theory]
-    [InlineData(0)]
+    [InlineData(127)]
     [InlineData(1)]
     [InlineData(128)]
     [InlineData(5000)]

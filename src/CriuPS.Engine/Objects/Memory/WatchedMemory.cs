@@ -92,7 +92,9 @@ internal static class WatchedMemory
     /// <param name="fd">Its number in the process.</param>
     public static void Restore(RemoteBatch batch, CriupsUserfaultEntry saved, int fd)
     {
-        // A huge page may have come where single pages were written.
+        // A huge page may have come where single pages were written, and may still come until somebody watches: the kernel looks at a process at once whose memory is
+        // advised to have such pages (mm/khugepaged.c, __khugepaged_enter).
+        AddHugePages(batch, areOff: 1);
         foreach (CriupsRangeEntry absent in saved.Absent)
         {
             batch.Add($"madvise of {absent.Start:x}", SyscallNumber.madvise, absent.Start, absent.Length, Kernel.Memory.MADV_DONTNEED);
@@ -105,6 +107,7 @@ internal static class WatchedMemory
             program.Add($"ioctl(UFFDIO_REGISTER) of {watched.Start:x}", SyscallNumber.ioctl, fd, (long)UserFault.UFFDIO_REGISTER, register);
         }
 
+        AddHugePages(batch, areOff: 0);
         foreach (CriupsRangeEntry closed in saved.WriteProtected)
         {
             SyscallProgram program = batch.Room(1, 32);
@@ -113,6 +116,10 @@ internal static class WatchedMemory
             program.Add($"ioctl(UFFDIO_WRITEPROTECT) of {closed.Start:x}", SyscallNumber.ioctl, fd, (long)UserFault.UFFDIO_WRITEPROTECT, protect);
         }
     }
+
+    // Whether they are off for good is among the states of the process, which come later.
+    private static void AddHugePages(RemoteBatch batch, int areOff) =>
+        batch.Add("prctl(PR_SET_THP_DISABLE)", SyscallNumber.prctl, Prctl.PR_SET_THP_DISABLE, areOff, 0, 0, 0);
 
     private static IEnumerable<CriupsRangeEntry> Absent(Proc.PageMap pages, Vma vma)
     {
