@@ -42,20 +42,25 @@ internal sealed class EntryFrames(EntryType type, string fileName)
             messages[i] = (T)type.Parse(_bytes.AsSpan(End(i - 1)..End(i)), fileName, _entries[i].Offset);
         }
 
-        Grow(0, 0);
+        Replace([]);
         return messages;
     }
 
     private void Grow(int used, int needed)
     {
-        byte[] larger = needed == 0 ? [] : ArrayPool<byte>.Shared.Rent(Math.Max(needed, UsualBytes * Math.Min(2 * _entries.Count, Most)));
+        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(needed, UsualBytes * Math.Min(2 * _entries.Count, Most)));
         _bytes.AsSpan(0, used).CopyTo(larger);
+        Replace(larger);
+    }
+
+    private void Replace(byte[] bytes)
+    {
         if (_bytes.Length > 0)
         {
             ArrayPool<byte>.Shared.Return(_bytes);
         }
 
-        _bytes = larger;
+        _bytes = bytes;
     }
 
     private int End(int entry) => entry < 0 ? 0 : _entries[entry].End;

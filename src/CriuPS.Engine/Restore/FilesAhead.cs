@@ -34,7 +34,8 @@ internal sealed class FilesAhead : IDisposable
     private volatile DescriptorChannel? _channel;
     private ExceptionDispatchInfo? _failure;
     private int _underway, _known;
-    private bool _hasOwnTable, _begun, _stalled, _ended;
+    private bool _hasOwnTable, _begun, _stalled;
+    private volatile bool _ended;
 
     /// <summary>Begins to look which they are.</summary>
     /// <param name="opening">The files of the tree.</param>
@@ -104,7 +105,6 @@ internal sealed class FilesAhead : IDisposable
             {
                 Work(files);
             }
-
         }
         catch (Exception e)
         {
@@ -130,9 +130,9 @@ internal sealed class FilesAhead : IDisposable
             foreach (int[] part in files.Ahead.Chunk(UnixSocket.SCM_MAX_FD))
             {
                 Open(files, part);
-                while (_opened.Count > 0 && _channel is not null && AwaitHere(() => true))
+                while (_opened.Count > 0 && _channel is { } channel && !_ended)
                 {
-                    Send(way ??= Way(_channel));
+                    Send(way ??= Way(channel));
                 }
             }
 

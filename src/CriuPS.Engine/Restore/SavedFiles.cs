@@ -11,8 +11,8 @@ internal sealed class SavedFiles : IDisposable
     private readonly FileChoices _choices;
     private readonly Dictionary<uint, FileEntry> _files = [];
     private readonly HashSet<uint> _validated = [];
-    private volatile SharedParsing<FileEntry>? _parsing;
     private readonly List<(int Pid, string User, CriuException Reason)> _mismatches = [];
+    private volatile SharedParsing<FileEntry>? _parsing;
 
     public SavedFiles(ImageSet images, FileChoices choices, CancellationToken cancellation)
     {
@@ -47,7 +47,6 @@ internal sealed class SavedFiles : IDisposable
                 Opening.ExpectEnd(pipe.PipeId);
             }
         }
-
     }
 
     /// <summary>Helps another thread to do so.</summary>

@@ -110,14 +110,12 @@ internal sealed class TreeFileOpening : IDisposable
 
     private SafeFileHandle Open(FileEntry entry)
     {
-        SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? Make(entry);
+        SafeFileHandle handle = _files.Opening.Inherited.TryOpen(entry) ?? FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
         lock (_open)
         {
             return _open[entry.Id] = handle;
         }
     }
-
-    private SafeFileHandle Make(FileEntry entry) => FileKinds.Find(entry.Type)!.Open(entry, _files.Opening);
 
     /// <summary>Lets the first process that has a file do what only such a process can do.</summary>
     public void Settle(IReadOnlyList<FdinfoEntry> table, Compel.RemoteBatch batch)
