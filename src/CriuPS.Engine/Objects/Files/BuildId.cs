@@ -16,6 +16,9 @@ internal static class BuildId
     /// <summary>How much of a file is looked at, bytes.</summary>
     public const int Window = 1 << 20;
 
+    /// <summary>Bytes of the smallest file that can have one: those of Elf32_Ehdr.</summary>
+    public const int SmallestFile = 52;
+
     private const int LongestId = 512, NoteHeaderSize = 12, LongestHeader = 64;
     private const uint PT_NOTE = 4, NT_GNU_BUILD_ID = 3;
 

@@ -100,12 +100,17 @@ internal sealed class EventPollFile : IFileKind
     private static IEnumerable<(EpollTarget Target, int Offset)> Numbered(IEnumerable<EpollTarget> targets) =>
         targets.GroupBy(t => t.Fd).SelectMany(same => same.Select((target, offset) => (target, offset)));
 
-    // Files are added by the first process that has the set: what others have inherited of it need not be open there.
+    // Files are added by the first process that has the set: what others have inherited of it need not be open there. All sets have one inode.
     private static OpenFile FirstOf(OpenFile epoll, TreeFiles tree) =>
-        tree.OfSameFile(epoll).FirstOrDefault(f => (f.Pid == epoll.Pid && f.Fd == epoll.Fd) || IsSame(f, epoll)) ?? epoll;
+        tree.OfSameFile(epoll).TakeWhile(f => f.Holder != epoll.Holder).FirstOrDefault(f => IsSame(f, epoll)) ?? epoll;
 
     private static bool IsSame(OpenFile one, OpenFile other)
     {
+        if (one.Address != 0 && other.Address != 0)
+        {
+            return one.Address == other.Address;
+        }
+
         try
         {
             return one.Link == other.Link && Kcmp.SameFile(one.Pid, one.Fd, other.Pid, other.Fd);
@@ -120,9 +125,9 @@ internal sealed class EventPollFile : IFileKind
     // The number's own file in most cases, else another descriptor of the process that leads to the same open file.
     private static OpenFile? Find(OpenFile epoll, EpollTarget target, int offset, TreeFiles tree)
     {
-        IEnumerable<OpenFile> candidates = tree.OfProcess(epoll.Holder)
-            .Where(f => target.Inode is null || f.Status.st_ino == target.Inode).OrderBy(f => f.Fd != target.Fd);
-        return candidates.FirstOrDefault(f => IsTarget(f, epoll, target, offset));
+        return tree.At(epoll.Holder, target.Fd) is { } own && IsIt(own) ? own : tree.OfProcess(epoll.Holder).FirstOrDefault(f => f.Fd != target.Fd && IsIt(f));
+
+        bool IsIt(OpenFile file) => (target.Inode is null || file.Status.st_ino == target.Inode) && IsTarget(file, epoll, target, offset);
     }
 
     private static bool IsTarget(OpenFile file, OpenFile epoll, EpollTarget target, int offset)

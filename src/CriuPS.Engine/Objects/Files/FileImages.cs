@@ -113,7 +113,7 @@ internal sealed class FileImages(ImageSet set, TreeFiles tree, SharedOpenFiles s
     /// <summary>The build id of a file, which is looked for once, however often the file is open.</summary>
     public uint[] BuildIdOf(OpenFile file, Func<OpenFile, uint[]> find)
     {
-        if (options.FileValidation == FileValidation.FileSize)
+        if (options.FileValidation == FileValidation.FileSize || file.Status.st_size < BuildId.SmallestFile)
         {
             return [];
         }

@@ -69,6 +69,11 @@ internal sealed class InotifyFile : IFileKind
 
     public void Settle(FileEntry entry, int fd, RemoteBatch batch, FileOpening opening)
     {
+        if (entry.Ify.Wd.Count == 0 && opening.Notify(entry.Id) is null)
+        {
+            return;
+        }
+
         using SafeFileHandle process = PidFd.Open(batch.Task.Pid);
         using SafeFileHandle inotify = PidFd.GetFd(process, fd);
         foreach (InotifyWdEntry watch in entry.Ify.Wd)

@@ -210,17 +210,16 @@ internal sealed class PipeFile : IFileKind
                 file.Pid, "", file.ToString(), "it holds packets (O_DIRECT) and other bytes at once", "let the program read them first")]);
     }
 
-    // tee needs a reading end: whatever end we have, /proc gives another one of the same pipe. Null for an empty pipe.
+    // tee, which does not wait where one of both pipes does not, needs a reading end. Null for an empty pipe.
     private static SafeFileHandle? Copy(OpenFile file, SafeFileHandle handle, int size)
     {
-        byte[] path = CString.From($"/proc/self/fd/{handle.DangerousGetHandle()}");
-        using SafeFileHandle source = OpenAt.TryOpen(null, path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
-            ?? throw new KernelException($"open of {file}", errno);
+        bool reads = (file.FileFlags & Fcntl.O_PATH) == 0 && (file.FileFlags & Fcntl.O_ACCMODE) != Fcntl.O_WRONLY;
+        using SafeFileHandle? reader = reads ? null : OpenReader(file, handle);
         (SafeFileHandle read, SafeFileHandle write) = Fcntl.Pipe(Fcntl.O_NONBLOCK);
         using (write)
         {
             Fcntl.Control(write, Fcntl.F_SETPIPE_SZ, Math.Max(size, Kernel.Memory.PageSize));
-            long copied = Fcntl.Tee(source, write, LargestPipe, 0);
+            long copied = Fcntl.Tee(reader ?? handle, write, LargestPipe, 0);
             if (copied == -Errno.EAGAIN)
             {
                 read.Dispose();
@@ -231,6 +230,11 @@ internal sealed class PipeFile : IFileKind
             return read;
         }
     }
+
+    // Whatever end we have, /proc gives another one of the same pipe.
+    private static SafeFileHandle OpenReader(OpenFile file, SafeFileHandle handle) =>
+        OpenAt.TryOpen(null, CString.From($"/proc/self/fd/{handle.DangerousGetHandle()}"), Fcntl.O_RDONLY | Fcntl.O_NONBLOCK, out int errno)
+            ?? throw new KernelException($"open of {file}", errno);
 
     // A reading end without writers hangs up, a writing end without readers is in error (poll(2)); asked through another open of the same pipe
     // that does not count: an O_PATH descriptor cannot be polled, so the very file is borrowed.

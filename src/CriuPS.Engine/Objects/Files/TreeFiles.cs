@@ -16,6 +16,9 @@ internal sealed class TreeFiles(IReadOnlyList<OpenFile> files, IReadOnlyCollecti
 
     private readonly ILookup<int, OpenFile> _byPid = files.ToLookup(f => f.Pid);
 
+    // Several threads look at files.
+    private readonly Lazy<Dictionary<(int Pid, int Fd), OpenFile>> _byNumber = new(() => files.DistinctBy(f => (f.Pid, f.Fd)).ToDictionary(f => (f.Pid, f.Fd)));
+
     private readonly Dictionary<int, IReadOnlyDictionary<int, Uring.RingState>> _rings = [];
 
     private HashSet<int>? _masters;
@@ -94,6 +97,9 @@ internal sealed class TreeFiles(IReadOnlyList<OpenFile> files, IReadOnlyCollecti
 
     /// <summary>The descriptors of a process.</summary>
     public IEnumerable<OpenFile> OfProcess(int pid) => _byPid[pid];
+
+    /// <summary>A descriptor of a process; null where it has none of that number.</summary>
+    public OpenFile? At(int pid, int fd) => _byNumber.Value.GetValueOrDefault((pid, fd));
 
     /// <summary>The descriptors of the same file, this one among them.</summary>
     public IEnumerable<OpenFile> OfSameFile(OpenFile file) => _byInode[(file.Status.st_dev, file.Status.st_ino)];
