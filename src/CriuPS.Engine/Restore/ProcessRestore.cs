@@ -250,7 +250,7 @@ internal sealed class ProcessRestore : IDisposable
     {
         if (_ownsChannel)
         {
-            opening.Settle(Others, _batch);
+            opening.Settle([.. Others, .. _selfMade?.Unsettled ?? []], _batch);
             foreach ((FileEntry entry, SafeFileHandle epoll) in opening.TravellingSets(Others))
             {
                 RemoteDescriptor number = _channel.Send([epoll])[0];

@@ -18,11 +18,14 @@ internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch bat
     private readonly DescriptorNumbers _numbers = new();
     private readonly List<(FdinfoEntry End, long Size)> _resizes = [];
     private readonly List<(int First, int Last)> _filled = [];
-    private readonly List<FdinfoEntry> _others = [], _ahead = [];
+    private readonly List<FdinfoEntry> _others = [], _ahead = [], _unsettled = [];
     private int _received;
 
     /// <summary>The descriptors of all other files, in ascending order.</summary>
     public IReadOnlyList<FdinfoEntry> Others => _others;
+
+    /// <summary>The descriptors of its files that are not complete before it has all.</summary>
+    public IReadOnlyList<FdinfoEntry> Unsettled => _unsettled;
 
     /// <summary>Messages that are still to be received.</summary>
     public int Messages => (_ahead.Count - _received + UnixSocket.SCM_MAX_FD - 1) / UnixSocket.SCM_MAX_FD;
@@ -40,6 +43,11 @@ internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch bat
             }
 
             OwnFile? file = files.At(i);
+            if (file?.Kind?.IsSettled == true)
+            {
+                _unsettled.Add(descriptor);
+            }
+
             if (file is { } own && files.IsAhead(own))
             {
                 _ahead.Add(descriptor);

@@ -13,7 +13,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// tells all but the file, and kcmp(2) with KCMP_EPOLL_TFD (since Linux 4.13) whether it is still the one of that number. A restored process adds them
 /// again itself by epoll_ctl(2), when all its descriptors are in place: epoll sets may watch each other.
 /// </summary>
-internal sealed class EventPollFile : IFileKind
+internal sealed class EventPollFile : IFileKind, ISelfMade
 {
     public FdTypes Type => FdTypes.Eventpoll;
 
@@ -73,6 +73,19 @@ internal sealed class EventPollFile : IFileKind
         return epoll;
     }
 
+    public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => true;
+
+    public bool IsSettled => true;
+
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch)
+    {
+        batch.Add("epoll_create1", SyscallNumber.epoll_create1, closeOnExec ? Fcntl.O_CLOEXEC : 0);
+        if (((int)entry.Epfd.Flags & Fcntl.O_NONBLOCK) != 0)
+        {
+            batch.Add(new CallOfDescriptor("fcntl(F_SETFL) of", number), SyscallNumber.fcntl, number, Fcntl.F_SETFL, Fcntl.O_NONBLOCK);
+        }
+    }
+
     public void Settle(FileEntry entry, int fd, RemoteBatch batch, FileOpening opening)
     {
         Add(entry, fd, batch);
@@ -92,7 +105,7 @@ internal sealed class EventPollFile : IFileKind
             SyscallProgram program = batch.Room(1, EventFiles.EpollEventSize);
             ulong address = program.Put(structure);
             program.Add(
-                $"epoll_ctl for fd {target.Tfd}", SyscallNumber.epoll_ctl, epoll, EventFiles.EPOLL_CTL_ADD, (long)target.Tfd, address);
+                new CallOfDescriptor("epoll_ctl for", (int)target.Tfd), SyscallNumber.epoll_ctl, epoll, EventFiles.EPOLL_CTL_ADD, (long)target.Tfd, address);
         }
     }
 

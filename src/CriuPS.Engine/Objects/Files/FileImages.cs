@@ -184,7 +184,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
 
     private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _namedPipeData;
 
-    private ILookup<uint, CriupsNotifyEntry>? _notify;
+    private readonly Lazy<ILookup<uint, CriupsNotifyEntry>> _notify = new(() => set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id));
 
     private Dictionary<uint, CriupsFileEntry>? _ownFiles;
 
@@ -289,7 +289,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     private IEnumerable<CriupsPipeEntry> PipeExtras(uint id) => _packets.Value[id];
 
     /// <summary>What a file that watches has beyond its entry; null for nothing.</summary>
-    public CriupsNotifyEntry? Notify(uint id) => (_notify ??= set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id))[id].FirstOrDefault();
+    public CriupsNotifyEntry? Notify(uint id) => _notify.Value[id].FirstOrDefault();
 
     /// <summary>All files of kinds that CRIU does not know.</summary>
     public IReadOnlyCollection<CriupsFileEntry> OwnFiles => (_ownFiles ??= set.ReadAll<CriupsFileEntry>(ImageType.CriupsFiles).ToDictionary(f => f.Id)).Values;

@@ -11,6 +11,9 @@ internal interface ISelfMade
     /// <summary>Whether this file can be made so.</summary>
     bool CanBeSelfMade(FileEntry entry, FileOpening opening);
 
+    /// <summary>Whether there is something left to do when the process has all its files.</summary>
+    bool IsSettled => false;
+
     /// <summary>Adds the calls that make it.</summary>
     /// <param name="entry">The file.</param>
     /// <param name="number">The lowest number that is free in the process then: what it will get.</param>

@@ -11,7 +11,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// inotify_add_watch(2), with the old number (INOTIFY_IOC_SETNEXTWD, since Linux 4.16), when nothing more has to be opened: our own doings must not show in
 /// them. Events that nobody has read are taken out at a dump and caused again at a restore (<see cref="InotifyQueue"/>).
 /// </summary>
-internal sealed class InotifyFile : IFileKind
+internal sealed class InotifyFile : IFileKind, ISelfMade
 {
     public FdTypes Type => FdTypes.Inotify;
 
@@ -67,13 +67,14 @@ internal sealed class InotifyFile : IFileKind
         return inotify;
     }
 
+    // What watches nothing and has nothing to tell.
+    public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => entry.Ify.Wd.Count == 0 && opening.Notify(entry.Id) is null;
+
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch) => batch.Add(
+        "inotify_init1", SyscallNumber.inotify_init1, ((int)entry.Ify.Flags & Fcntl.O_NONBLOCK) | (closeOnExec ? Fcntl.O_CLOEXEC : 0));
+
     public void Settle(FileEntry entry, int fd, RemoteBatch batch, FileOpening opening)
     {
-        if (entry.Ify.Wd.Count == 0 && opening.Notify(entry.Id) is null)
-        {
-            return;
-        }
-
         using SafeFileHandle process = PidFd.Open(batch.Task.Pid);
         using SafeFileHandle inotify = PidFd.GetFd(process, fd);
         foreach (InotifyWdEntry watch in entry.Ify.Wd)

@@ -1,3 +1,4 @@
+using CriuPS.Engine.Compel;
 using CriuPS.Engine.Images.Schema;
 using CriuPS.Engine.Kernel;
 using Microsoft.Win32.SafeHandles;
@@ -8,7 +9,7 @@ namespace CriuPS.Engine.Objects.Files;
 /// A file from which a process reads signals (signalfd(2), struct signalfd_ctx). The kernel keeps a mask in it and nothing else, the signals being the
 /// reader's own; fdinfo tells the mask, signalfd4(2) makes the file again.
 /// </summary>
-internal sealed class SignalFile : IFileKind
+internal sealed class SignalFile : IFileKind, ISelfMade
 {
     public FdTypes Type => FdTypes.Signalfd;
 
@@ -28,4 +29,13 @@ internal sealed class SignalFile : IFileKind
 
     public SafeFileHandle Open(FileEntry entry, FileOpening opening) =>
         EventFiles.SignalFd(entry.Sgfd.Sigmask, (int)entry.Sgfd.Flags & Fcntl.O_NONBLOCK);
+
+    public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => true;
+
+    public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch)
+    {
+        SyscallProgram program = batch.Room(1, 2 * sizeof(ulong));
+        int flags = ((int)entry.Sgfd.Flags & Fcntl.O_NONBLOCK) | (closeOnExec ? Fcntl.O_CLOEXEC : 0);
+        program.Add("signalfd4", SyscallNumber.signalfd4, -1, program.Put(entry.Sgfd.Sigmask), sizeof(ulong), flags);
+    }
 }
