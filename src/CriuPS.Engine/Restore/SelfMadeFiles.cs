@@ -52,7 +52,7 @@ internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch bat
             {
                 _ahead.Add(descriptor);
             }
-            else if (file is not { } made || !TryMake(made, descriptor, files.Count - i))
+            else if (file is not { } made || made.First != i || !TryMake(made, descriptor, files.Count - i))
             {
                 _others.Add(descriptor);
             }

@@ -50,6 +50,7 @@ public sealed class CheckpointTests
     [InlineData("pipes", true)]
     [InlineData("places", false)]
     [InlineData("many_files", true)]
+    [InlineData("swapped_pipes", true)]
     [InlineData("thread_identities", true)]
     [InlineData("settings", true)]
     [InlineData("vdso_time", true)]
