@@ -7,6 +7,5 @@ if (args.Length != 2)
     return 2;
 }
 
-FileDescriptorSet schema = FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(args[0]));
-File.WriteAllText(args[1], RequiredFields.Source(schema) + new WireReading(schema).Source());
+File.WriteAllText(args[1], OtherHalves.Source(FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(args[0]))));
 return 0;

@@ -8,35 +8,17 @@ namespace CriuPS.SchemaCompiler;
 /// Writes how a message is read from bytes in memory where they hold nothing but fields of the schema: what the library spends on streams, unknown fields and
 /// extensions is more than the reading itself, and image files have hundred thousands of entries.
 /// </summary>
-/// <param name="schema">The schema.</param>
-internal sealed class WireReading(FileDescriptorSet schema)
+/// <param name="files">The files of the schema.</param>
+internal sealed class WireReading(IEnumerable<FileDescriptorProto> files)
 {
     private const int Varint = 0, Fixed64 = 1, Counted = 2, Fixed32 = 5;
 
-    private readonly Dictionary<string, string> _types = Types(schema);
+    private readonly Dictionary<string, string> _types = Types(files);
 
-    /// <summary>The other half of each message's class.</summary>
-    public string Source()
+    /// <summary>Adds the method that reads it.</summary>
+    public void Append(StringBuilder source, DescriptorProto message)
     {
-        StringBuilder source = new();
-        foreach (FileDescriptorProto file in schema.File.Where(file => file.Options?.HasCsharpNamespace == true))
-        {
-            source.Append($"namespace {file.Options.CsharpNamespace}\n{{\n");
-            foreach (DescriptorProto message in file.MessageType)
-            {
-                AppendMessage(source, message);
-            }
-
-            source.Append("}\n");
-        }
-
-        return source.ToString();
-    }
-
-    private void AppendMessage(StringBuilder source, DescriptorProto message)
-    {
-        source.Append($"    public sealed partial class {message.Name} : global::CriuPS.Engine.Images.Schema.IWireMessage\n    {{\n")
-            .Append("        public bool TryRead(global::System.ReadOnlySpan<byte> bytes)\n        {\n")
+        source.Append("        public bool TryRead(global::System.ReadOnlySpan<byte> bytes)\n        {\n")
             .Append("            var reader = new global::CriuPS.Engine.Images.Schema.WireReader(bytes);\n")
             .Append("            while (!reader.IsAtEnd)\n            {\n                switch (reader.Varint())\n                {\n");
         foreach (FieldDescriptorProto field in message.Field)
@@ -45,18 +27,6 @@ internal sealed class WireReading(FileDescriptorSet schema)
         }
 
         source.Append("                    default: return false;\n                }\n            }\n\n            return !reader.IsBroken;\n        }\n");
-        if (message.NestedType.Count > 0)
-        {
-            source.Append("        public static partial class Types\n        {\n");
-            foreach (DescriptorProto nested in message.NestedType)
-            {
-                AppendMessage(source, nested);
-            }
-
-            source.Append("        }\n");
-        }
-
-        source.Append("    }\n");
     }
 
     // A field that is not here, like a text, makes the library read the whole message.
@@ -94,10 +64,10 @@ internal sealed class WireReading(FileDescriptorSet schema)
     private static uint Tag(FieldDescriptorProto field, int wire) => ((uint)field.Number << 3) | (uint)wire;
 
     // By the names that fields call them by.
-    private static Dictionary<string, string> Types(FileDescriptorSet schema)
+    private static Dictionary<string, string> Types(IEnumerable<FileDescriptorProto> files)
     {
         Dictionary<string, string> types = [];
-        foreach (FileDescriptorProto file in schema.File.Where(file => file.Options?.HasCsharpNamespace == true))
+        foreach (FileDescriptorProto file in files)
         {
             string package = file.Package.Length == 0 ? "" : $".{file.Package}", space = $"global::{file.Options.CsharpNamespace}";
             foreach (EnumDescriptorProto named in file.EnumType)

@@ -6,7 +6,6 @@ internal sealed class OwnBatch : SyscallBatch
     private const int Size = 64 << 10;
 
     private readonly SyscallProgram _program = SyscallProgram.OfThisProcess(Size);
-    private readonly List<Action<SyscallProgram>> _answers = [];
 
     /// <inheritdoc/>
     public override SyscallProgram Room(int operations, int bytes = 0)
@@ -19,16 +18,12 @@ internal sealed class OwnBatch : SyscallBatch
         return _program;
     }
 
-    /// <inheritdoc/>
-    public override void Then(Action<SyscallProgram> look) => _answers.Add(look);
-
     /// <summary>Runs what was collected and forgets it.</summary>
     /// <exception cref="Errors.KernelException">A call failed.</exception>
     public void Run()
     {
         _program.RunHere();
-        _answers.ForEach(look => look(_program));
-        _answers.Clear();
+        Answer(_program);
         _program.Clear();
     }
 }

@@ -24,7 +24,6 @@ internal sealed class RemoteBatch : SyscallBatch
     private readonly Queue<SyscallProgram> _full = [];
     private SyscallProgram _program;
     private readonly List<(DescriptorReceipt Receipt, RemoteDescriptor[] Descriptors)> _receipts = [];
-    private readonly List<Action<SyscallProgram>> _answers = [];
 
     /// <param name="task">Stopped, the arena mapped.</param>
     /// <param name="arena">Where the interpreter is.</param>
@@ -131,9 +130,6 @@ internal sealed class RemoteBatch : SyscallBatch
         return descriptors;
     }
 
-    /// <inheritdoc/>
-    public override void Then(Action<SyscallProgram> look) => _answers.Add(look);
-
     /// <summary>Runs what was collected and forgets it.</summary>
     public void Run()
     {
@@ -167,7 +163,7 @@ internal sealed class RemoteBatch : SyscallBatch
     {
         _task.AwaitTrap(s_patience);
         SyscallProgram program = Next;
-        if (_receipts.Count > 0 || _answers.Count > 0)
+        if (_receipts.Count > 0 || HasAnswers)
         {
             TakeAnswers(program);
         }
@@ -190,8 +186,7 @@ internal sealed class RemoteBatch : SyscallBatch
 
         _receipts.Clear();
         program.ThrowIfFailed(_task.Pid);
-        _answers.ForEach(look => look(program));
-        _answers.Clear();
+        Answer(program);
     }
 
     private void TakeNumbers(SyscallProgram program, DescriptorReceipt receipt, RemoteDescriptor[] descriptors)

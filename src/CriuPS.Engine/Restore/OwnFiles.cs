@@ -17,7 +17,7 @@ internal sealed class OwnFiles
     {
         (_table, _ahead) = (table, ahead);
         _files = new OwnFile?[table.Count];
-        Dictionary<uint, int> single = [];
+        Dictionary<uint, (int Index, PipeEntry End)> single = [];
         for (int i = 0; i < _files.Length; i++)
         {
             if (opening.OwnFileOf(table[i]) is not { } entry)
@@ -27,7 +27,7 @@ internal sealed class OwnFiles
 
             if (entry.Pipe is not null)
             {
-                AddEnd(i, entry.Pipe, opening, single);
+                AddEnd(i, entry.Pipe, opening.Shared, single);
             }
             else if (FileKinds.Find(entry.Type) is ISelfMade kind && kind.CanBeSelfMade(entry, opening.Shared))
             {
@@ -57,21 +57,21 @@ internal sealed class OwnFiles
     /// <summary>The places of those that are, in ascending order.</summary>
     public IEnumerable<int> Ahead => Enumerable.Range(_ahead, Count - _ahead).Where(i => _files[i] is { } file && IsAhead(file));
 
-    private void AddEnd(int index, PipeEntry end, TreeFileOpening opening, Dictionary<uint, int> single)
+    private void AddEnd(int index, PipeEntry end, FileOpening opening, Dictionary<uint, (int Index, PipeEntry End)> single)
     {
-        if (!PipePair.IsOwnEnd(end) || opening.Shared.EndsOf(end.PipeId) != 2)
+        if (!PipePair.IsOwnEnd(end) || opening.EndsOf(end.PipeId) != 2)
         {
             return;
         }
 
-        if (!single.Remove(end.PipeId, out int first))
+        if (!single.Remove(end.PipeId, out (int Index, PipeEntry End) before))
         {
-            single.Add(end.PipeId, index);
+            single.Add(end.PipeId, (index, end));
             return;
         }
 
-        PipeEntry other = opening.OwnFileOf(_table[first])!.Pipe;
-        if (((other.Flags ^ end.Flags) & Fcntl.O_ACCMODE) != 0 && PipePair.IsEmpty(end.PipeId, opening.Shared, out uint size))
+        (int first, PipeEntry other) = before;
+        if (((other.Flags ^ end.Flags) & Fcntl.O_ACCMODE) != 0 && PipePair.IsEmpty(end.PipeId, opening, out uint size))
         {
             bool reads = (end.Flags & Fcntl.O_ACCMODE) == Fcntl.O_RDONLY;
             PipePair pair = reads ? new PipePair((_table[index], end), (_table[first], other), size) : new PipePair((_table[first], other), (_table[index], end), size);

@@ -43,7 +43,7 @@ internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch bat
             }
 
             OwnFile? file = files.At(i);
-            if (file?.Kind?.IsSettled == true)
+            if (file?.Kind?.NeedsSettling == true)
             {
                 _unsettled.Add(descriptor);
             }
@@ -147,7 +147,7 @@ internal sealed class SelfMadeFiles(OwnFiles files, int channel, RemoteBatch bat
 
         for (int number = first; number < wanted; number = _numbers.After(number))
         {
-            batch.Add(new CallOfDescriptor("dup3 to", number), SyscallNumber.dup3, channel, number, 0);
+            batch.Room(1).AddPlacing(channel, number, closeOnExec: false, closes: false);
             AddFilled(number);
             _numbers.Take(number);
         }

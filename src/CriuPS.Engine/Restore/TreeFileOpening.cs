@@ -160,7 +160,7 @@ internal sealed class TreeFileOpening : IDisposable
         {
             foreach (FdinfoEntry descriptor in sent)
             {
-                if (--CollectionsMarshal.GetValueRefOrNullRef(_users, descriptor.Id) == 0 && _open.Remove(descriptor.Id, out SafeFileHandle? handle))
+                if (--_users[descriptor.Id] == 0 && _open.Remove(descriptor.Id, out SafeFileHandle? handle))
                 {
                     _done.Add(handle);
                 }

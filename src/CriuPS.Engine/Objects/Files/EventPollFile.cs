@@ -75,7 +75,7 @@ internal sealed class EventPollFile : IFileKind, ISelfMade
 
     public bool CanBeSelfMade(FileEntry entry, FileOpening opening) => true;
 
-    public bool IsSettled => true;
+    public bool NeedsSettling => true;
 
     public void AddMaking(FileEntry entry, int number, bool closeOnExec, SyscallBatch batch)
     {

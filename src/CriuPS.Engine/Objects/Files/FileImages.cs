@@ -7,7 +7,6 @@ using CriuPS.Engine.Objects.Memory;
 using CriuPS.Engine.Options;
 using CriuPS.Engine.Proc;
 using Google.Protobuf;
-using Google.Protobuf.Collections;
 using Microsoft.Win32.SafeHandles;
 
 namespace CriuPS.Engine.Objects.Files;
@@ -178,11 +177,10 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     private readonly HashSet<int> _momentary = [];
 
     // Files of several kinds are looked at by two threads at once.
-    private readonly Lazy<ILookup<uint, (PipeDataEntry Entry, byte[] Content)>> _pipeData = new(() => ReadPipeData(set, ImageType.PipesData));
+    private readonly Lazy<ILookup<uint, (PipeDataEntry Entry, byte[] Content)>>
+        _pipeData = new(() => ReadPipeData(set, ImageType.PipesData)), _namedPipeData = new(() => ReadPipeData(set, ImageType.FifoData));
 
     private readonly Lazy<ILookup<uint, CriupsPipeEntry>> _packets = new(() => set.ReadAll<CriupsPipeEntry>(ImageType.CriupsPipes).ToLookup(entry => entry.PipeId));
-
-    private ILookup<uint, (PipeDataEntry Entry, byte[] Content)>? _namedPipeData;
 
     private readonly Lazy<ILookup<uint, CriupsNotifyEntry>> _notify = new(() => set.ReadAll<CriupsNotifyEntry>(ImageType.CriupsNotify).ToLookup(n => n.Id));
 
@@ -232,7 +230,7 @@ internal sealed class FileOpening(ImageSet set, Func<uint, FileEntry> file, File
     public IEnumerable<(PipeDataEntry Entry, byte[] Content)> PipeData(uint id) => _pipeData.Value[id];
 
     /// <summary>What a named pipe held.</summary>
-    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> NamedPipeData(uint id) => (_namedPipeData ??= ReadPipeData(set, ImageType.FifoData))[id];
+    public IEnumerable<(PipeDataEntry Entry, byte[] Content)> NamedPipeData(uint id) => _namedPipeData.Value[id];
 
     /// <summary>A process that will have ended when the restore is done; each number stands for another one.</summary>
     public int DeadProcess(uint number)

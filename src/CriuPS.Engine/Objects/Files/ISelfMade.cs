@@ -12,7 +12,7 @@ internal interface ISelfMade
     bool CanBeSelfMade(FileEntry entry, FileOpening opening);
 
     /// <summary>Whether there is something left to do when the process has all its files.</summary>
-    bool IsSettled => false;
+    bool NeedsSettling => false;
 
     /// <summary>Adds the calls that make it.</summary>
     /// <param name="entry">The file.</param>
